@@ -17,8 +17,16 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 8] =
-        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::OutOfMemory, Self::Cancelled, Self::Lost];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::OutOfMemory,
+        Self::Cancelled,
+        Self::Lost,
+    ];
 
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)

@@ -10,7 +10,9 @@ mod role;
 mod runtime;
 
 pub use execution::{Ended, OutputFile, Reason, ReasonCode, Start, Status, Usage, Warning};
-pub use id::{ApiKeyId, EventId, ExecutionId, IdError, InstanceId, RequestId, SessionId, SignInId, TenantId, UserId, WorkspaceId};
+pub use id::{
+    ApiKeyId, EventId, ExecutionId, IdError, InstanceId, RequestId, SessionId, SignInId, TenantId, UserId, WorkspaceId,
+};
 pub use limits::{LimitError, LimitRange, Limits, LimitsPatch};
 pub use role::{Role, Scope};
 pub use runtime::{Package, Runtime};
