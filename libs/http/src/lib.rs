@@ -1,1 +1,14 @@
-//! TODO
+//! What every HTTP route of Kiln shares: problem documents, extractors whose refusals are problems, pagination,
+//! idempotency, and who is calling.
+
+mod extract;
+mod idempotency;
+mod layer;
+mod page;
+mod problem;
+
+pub use extract::{ApiJson, ApiPath, ApiQuery, Body};
+pub use idempotency::{Begun, Hold, Idempotency, Keyed};
+pub use layer::{RequestContext, layers};
+pub use page::{Cursor, Page, PageQuery};
+pub use problem::{FieldError, Problem, ProblemDocument};
