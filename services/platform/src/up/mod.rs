@@ -1,0 +1,21 @@
+//! `kiln up`: everything on one machine, with a Postgres and a NATS of its own as child processes.
+
+mod account;
+mod child;
+mod embedded;
+mod exec_child;
+mod instance;
+mod isolation;
+mod leftover;
+mod nats;
+mod postgres;
+mod secrets;
+mod start;
+
+pub mod doctor;
+pub mod down;
+pub mod reset;
+pub mod status;
+
+pub use exec_child::ExecChild;
+pub use start::Up;
