@@ -63,7 +63,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let pointer = pointer(error.path());
         let inner = error.into_inner();
         match inner.classify() {
-            serde_json::error::Category::Data => Problem::invalid_field(pointer, plain(&inner.to_string())),
+            serde_json::error::Category::Data => match missing_field(&inner.to_string()) {
+                Some(field) => Problem::invalid_field(format!("{pointer}/{field}"), "is required"),
+                None => Problem::invalid_field(pointer, plain(&inner.to_string())),
+            },
             serde_json::error::Category::Syntax | serde_json::error::Category::Eof | serde_json::error::Category::Io => {
                 Problem::bad_request(format!("The body is not valid JSON: {inner}."))
             }
@@ -76,6 +79,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// Serde's message without its position, which the pointer says better.
 fn plain(message: &str) -> String {
     message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Serde reports a missing field at its parent; the pointer names the field itself.
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -152,6 +160,11 @@ mod tests {
     #[test]
     fn an_unknown_field_is_pointed_at() {
         assert_eq!(refused(r#"{"limits":{"timeout_ms":1,"x":2}}"#).errors[0].pointer, "/limits/x");
+    }
+
+    #[test]
+    fn a_missing_field_is_pointed_at() {
+        assert_eq!(refused(r#"{"limits":{}}"#).errors[0].pointer, "/limits/timeout_ms");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What every HTTP route of Kiln shares: problem documents, extractors whose refusals are problems, pagination,
 //! idempotency, and who is calling.
 
+mod execution;
 mod extract;
 mod idempotency;
 mod layer;
 mod page;
 mod problem;
 
+pub use execution::{Execution, Printed};
 pub use extract::{ApiJson, ApiPath, ApiQuery, Body};
 pub use idempotency::{Begun, Hold, Idempotency, Keyed};
 pub use layer::{RequestContext, layers};
