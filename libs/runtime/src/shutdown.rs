@@ -1,7 +1,12 @@
 //! Turning signals into one cancellation token, and a second signal into an immediate end.
 
+use std::time::{Duration, Instant};
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// A second signal so soon after the first is the same one, sent to the process and to its group.
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
 
 /// Exit code of a process that a second Ctrl-C ended before its drain was over.
 const IMPATIENT_EXIT: i32 = 130;
@@ -20,7 +25,13 @@ pub fn on_signals() -> std::io::Result<CancellationToken> {
         wait_for_either(&mut interrupt, &mut terminate).await;
         tracing::info!("stopping: draining what runs; a second signal ends everything at once");
         cancelled.cancel();
-        wait_for_either(&mut interrupt, &mut terminate).await;
+        let first = Instant::now();
+        loop {
+            wait_for_either(&mut interrupt, &mut terminate).await;
+            if first.elapsed() > SAME_SIGNAL {
+                break;
+            }
+        }
         tracing::warn!("second signal: ending without a drain");
         std::process::exit(IMPATIENT_EXIT);
     });

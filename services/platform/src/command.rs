@@ -14,7 +14,7 @@ use crate::up::down::Down;
 use crate::up::reset::Reset;
 use crate::up::status::Status;
 use crate::up::{ExecChild, Up};
-use crate::{api_document, migrate};
+use crate::{api_document, migrate, up};
 
 /// Runs other people's Python, safely and at once.
 #[derive(Debug, Parser)]
@@ -38,6 +38,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Gets the servers that `kiln up` needs, where they are missing, and prints where they are, as variables
+    Fetch,
     /// Prints the OpenAPI document
     Openapi,
     #[command(hide = true)]
@@ -79,6 +81,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(config)?;
             tokio::try_join!(migrate::database(&settings), migrate::streams(&settings))?;
         }
+        Command::Fetch => up::fetch()?,
         Command::Openapi => println!("{}", api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }

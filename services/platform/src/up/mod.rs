@@ -19,3 +19,11 @@ pub mod status;
 
 pub use exec_child::ExecChild;
 pub use start::Up;
+
+/// Finds or gets Postgres and NATS, and prints where they are.
+pub fn fetch() -> anyhow::Result<()> {
+    let postgres = postgres::locate().or_else(postgres::fetch)?;
+    let nats = nats::locate().or_else(nats::fetch)?;
+    println!("KILN_PG_BIN={}\nKILN_NATS_SERVER={}", postgres.bin.display(), nats.program.display());
+    Ok(())
+}

@@ -110,6 +110,10 @@ async fn serve(
     if !no_open {
         open_browser(&state.url);
     }
+    tokio::select! {
+        outcome = &mut running => return outcome,
+        () = shutdown.cancelled() => eprintln!("Kiln is stopping; a second Ctrl-C ends it at once"),
+    }
     running.await
 }
 

@@ -71,6 +71,8 @@ impl Cluster {
             "max_wal_senders=0".into(),
             "max_wal_size=512MB".into(),
             "synchronous_commit=on".into(),
+            // After a crash, one sync of the file system instead of one a file: 0.1 s instead of 4 s on a busy disk.
+            "recovery_init_sync_method=syncfs".into(),
             "jit=off".into(),
             "timezone=UTC".into(),
             "log_min_messages=log".into(),
