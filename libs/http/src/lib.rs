@@ -2,12 +2,15 @@
 //! idempotency, and who is calling.
 
 pub mod auth;
+mod execution;
 mod extract;
 mod idempotency;
 mod layer;
 mod page;
 mod problem;
+mod seal;
 
+pub use execution::{Execution, Printed};
 pub use extract::{ApiJson, ApiPath, ApiQuery, Body};
 pub use idempotency::{Begun, Hold, Idempotency, Keyed};
 pub use layer::{RequestContext, layers};
