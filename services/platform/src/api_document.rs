@@ -22,6 +22,6 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
 
 /// The document of all services, as it is committed: pretty JSON.
 pub fn text() -> anyhow::Result<String> {
-    let document = OpenApi::default(); // LAND
+    let document = OpenApi::default().merge_from(kiln_auth::api()); // LAND
     Ok(complete(document).to_pretty_json()?)
 }
