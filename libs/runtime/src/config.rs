@@ -44,10 +44,8 @@ pub fn load<T: DeserializeOwned>(file: Option<&Path>, reserved: &[&str]) -> Resu
 }
 
 fn describe(fault: &figment::Error) -> String {
-    let from_file = fault.metadata.as_ref().and_then(|metadata| match &metadata.source {
-        Some(Source::File(path)) => Some(path.display().to_string()),
-        _ => None,
-    });
+    let source = fault.metadata.as_ref().and_then(|metadata| metadata.source.as_ref());
+    let from_file = source.and_then(Source::file_path).map(|path| path.display().to_string());
     let mut path = fault.path.clone();
     if let Kind::UnknownField(field, _) = &fault.kind
         && path.last() != Some(field)
@@ -60,13 +58,13 @@ fn describe(fault: &figment::Error) -> String {
         None if from_env => variable(&path),
         None => path.join("."),
     };
-    let hint = match &fault.kind {
-        Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) | Actual::Bool(_), expected)
-            if from_env && expected.contains("string") =>
-        {
-            " (put the value in double quotes inside the variable)"
-        }
-        _ => "",
+    // A variable that looks like a number is read as one.
+    let hint = if from_env
+        && matches!(&fault.kind, Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) | Actual::Bool(_), wanted) if wanted.contains("string"))
+    {
+        " (put the value in double quotes inside the variable)"
+    } else {
+        ""
     };
     format!("wrong setting {place}: {}{hint}", fault.kind)
 }
@@ -97,7 +95,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature belongs to figment::Jail")]
     fn layers_win_in_order() {
         Jail::expect_with(|jail| {
             jail.create_file("kiln.toml", "listen = \"file\"\n[queue]\ndepth = 3\n")?;
@@ -110,7 +107,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::result_large_err, reason = "the signature belongs to figment::Jail")]
     fn faults_name_their_place() {
         Jail::expect_with(|jail| {
             jail.create_file("kiln.toml", "[queue]\ndepht = 3\n")?;

@@ -11,31 +11,30 @@ use crate::step::{self, Outcome};
 use crate::{dependencies, openapi, root, target_directory};
 
 /// A build from nothing on two cores takes about ten minutes.
-const BUILD_WITHIN: Duration = Duration::from_secs(40 * 60);
-const TESTS_WITHIN: Duration = Duration::from_secs(30 * 60);
-const QUICK: Duration = Duration::from_secs(5 * 60);
+const BUILD_WITHIN: Duration = Duration::from_mins(40);
+const TESTS_WITHIN: Duration = Duration::from_mins(30);
+const QUICK: Duration = Duration::from_mins(5);
 
 /// Runs everything and goes on after a failure, so that one run shows them all; true when nothing failed.
-pub fn run(filter: Option<&str>) -> anyhow::Result<bool> {
+pub fn run(filter: Option<&str>) -> bool {
     let mut report = Report::new();
     if filter.is_none() {
         static_checks(&mut report);
     }
-    let built = report.command("build", || cargo(&["build", "-p", "kiln-platform", "-p", "kiln-runner", "-p", "kiln-load"], BUILD_WITHIN));
+    let built = report
+        .command("build", || cargo(&["build", "-p", "kiln-platform", "-p", "kiln-runner", "-p", "kiln-load"], BUILD_WITHIN));
     if !built {
-        return Ok(report.finish());
+        return report.finish();
     }
     if filter.is_none() {
         report.check("openapi.json is what the code generates", openapi::check);
-        report.command("clippy", || {
-            cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], BUILD_WITHIN)
-        });
+        report.command("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], BUILD_WITHIN));
     }
     let servers = match servers() {
         Ok(servers) => servers,
         Err(error) => {
             report.check("Postgres and NATS for the tests", || Err(error));
-            return Ok(report.finish());
+            return report.finish();
         }
     };
     let filter: Vec<&str> = filter.into_iter().collect();
@@ -48,12 +47,14 @@ pub fn run(filter: Option<&str>) -> anyhow::Result<bool> {
     report.tests("tests of the crates", || test(&["--workspace", "--exclude", "kiln-e2e-api"]));
     report.tests("end to end, all in one process", || test(&["-p", "kiln-e2e-api", "--test", "api"]));
     report.tests("end to end, each service in its own process", || test(&["-p", "kiln-e2e-api", "--test", "split"]));
-    Ok(report.finish())
+    report.finish()
 }
 
 fn static_checks(report: &mut Report) {
     report.check("direction of dependencies", dependencies::check);
-    report.command("formatting", || step::run(Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()), QUICK));
+    report.command("formatting", || {
+        step::run(Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()), QUICK)
+    });
     optional(report, "shellcheck", &["kiln", ".ci/run"], "apt-get install shellcheck");
     optional(report, "cargo-deny", &["deny", "--offline", "check", "licenses", "bans", "sources"], "cargo install cargo-deny");
     optional(report, "cargo-machete", &["machete"], "cargo install cargo-machete");

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use kiln_runtime::logging;
 
+use crate::output::say;
 use crate::serve::Serve;
 use crate::settings::Settings;
 use crate::up::doctor::Doctor;
@@ -49,21 +50,17 @@ enum Command {
 /// Parses the arguments and does what they say.
 pub fn run() -> ExitCode {
     let kiln = Kiln::parse();
-    let outcome = match kiln.command {
-        Command::ExecChild(child) => child.run().map(|never| match never {}),
-        command => run_logged(command),
-    };
-    outcome.unwrap_or_else(|error| {
+    run_logged(kiln.command).unwrap_or_else(|error| {
         eprintln!("kiln: {error:#}");
         ExitCode::FAILURE
     })
 }
 
 fn run_logged(command: Command) -> anyhow::Result<ExitCode> {
-    logging::init(match command {
-        Command::Serve(_) => "info",
-        _ => "warn",
-    })?;
+    if let Command::ExecChild(child) = command {
+        return child.run().map(|never| match never {});
+    }
+    logging::init(if matches!(command, Command::Serve(_)) { "info" } else { "warn" })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")?;
     // On the main thread: `up` starts its children from here, see `up::child`.
     runtime.block_on(run_async(command))
@@ -82,7 +79,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
             tokio::try_join!(migrate::database(&settings), migrate::streams(&settings))?;
         }
         Command::Fetch => up::fetch()?,
-        Command::Openapi => println!("{}", api_document::text()?),
+        Command::Openapi => say(&api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }
     Ok(ExitCode::SUCCESS)

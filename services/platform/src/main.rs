@@ -4,6 +4,7 @@ mod api_document;
 mod assemble;
 mod command;
 mod migrate;
+mod output;
 mod paths;
 mod prerequisite;
 mod process;

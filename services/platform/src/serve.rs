@@ -9,6 +9,7 @@ use kiln_runtime::{metrics, shutdown};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::output::say;
 use crate::process::{Listeners, Process};
 use crate::settings::Settings;
 use crate::target::Targets;
@@ -44,7 +45,7 @@ impl Serve {
             None => None,
         };
         let process = Process::build(&self.target.0, &settings, &shutdown).await?;
-        println!("Kiln serves at http://{address}");
+        say(&format!("Kiln serves at http://{address}"));
         process.run(Listeners { public, metrics }, shutdown).await
     }
 }

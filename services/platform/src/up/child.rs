@@ -93,17 +93,13 @@ impl Running {
             return Ok(());
         }
         kill(self.pid, self.spec.stop_signal).with_context(|| format!("cannot signal {}", self.spec.name))?;
-        match timeout(self.spec.stop_within, self.process.wait()).await {
-            Ok(status) => {
-                let status: ExitStatus = status.context("wait")?;
-                tracing::info!(server = self.spec.name, %status, "stopped");
-                Ok(())
-            }
-            Err(_) => {
-                tracing::warn!(server = self.spec.name, "did not stop in time and is killed");
-                self.kill().await
-            }
+        if let Ok(status) = timeout(self.spec.stop_within, self.process.wait()).await {
+            let status: ExitStatus = status.context("wait")?;
+            tracing::info!(server = self.spec.name, %status, "stopped");
+            return Ok(());
         }
+        tracing::warn!(server = self.spec.name, "did not stop in time and is killed");
+        self.kill().await
     }
 
     async fn kill(&mut self) -> anyhow::Result<()> {
@@ -112,7 +108,7 @@ impl Running {
 
     fn last_lines(&self) -> String {
         let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().map(|line| format!("    {line}\n")).collect()
+        lines.iter().fold(String::new(), |text, line| text + "    " + line + "\n")
     }
 }
 

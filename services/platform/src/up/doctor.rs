@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::account::Account;
 use super::instance::{Running, running};
 use super::{isolation, nats, postgres};
+use crate::output::say;
 use crate::paths;
 use crate::prerequisite::Missing;
 use crate::settings::Settings;
@@ -66,7 +67,7 @@ impl Doctor {
                     ("MISSING", text)
                 }
             };
-            println!("{mark:<8} {:<11} {text}", check.name);
+            say(&format!("{mark:<8} {:<11} {text}", check.name));
         }
         Ok(if usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -94,7 +95,7 @@ fn describe(account: &Account) -> String {
 fn space(home: &Path) -> anyhow::Result<String> {
     let exists = home.ancestors().find(|parent| parent.exists()).unwrap_or(Path::new("/"));
     let found = nix::sys::statvfs::statvfs(exists)?;
-    let free = u64::from(found.blocks_available()) * u64::from(found.fragment_size());
+    let free = found.blocks_available() * found.fragment_size();
     if free < LEAST_SPACE_BYTES {
         return Err(Missing {
             what: format!("disk space in {}", home.display()),

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use super::instance::{Running, running};
 use super::leftover::wait_gone;
+use crate::output::say;
 use crate::paths;
 
 /// Longer than all drains of `kiln up` together.
@@ -28,7 +29,7 @@ impl Down {
         let home = paths::data_dir(self.data.as_deref())?;
         let state = match running(&home)? {
             Running::No => {
-                println!("Kiln does not run in {}", home.display());
+                say(&format!("Kiln does not run in {}", home.display()));
                 return Ok(());
             }
             Running::Starting => anyhow::bail!("Kiln is just starting or stopping in {}: try again", home.display()),
@@ -40,7 +41,7 @@ impl Down {
         }
         let gone = wait_gone(state.pid, STOPS_WITHIN)?;
         anyhow::ensure!(gone, "Kiln (pid {}) still runs after {STOPS_WITHIN:?}: kill -9 {}", state.pid, state.pid);
-        println!("Kiln has stopped; its data stays in {}", home.display());
+        say(&format!("Kiln has stopped; its data stays in {}", home.display()));
         Ok(())
     }
 }

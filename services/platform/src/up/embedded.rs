@@ -16,7 +16,7 @@ use crate::settings::{DatabaseSettings, NatsAccount, NatsSettings};
 
 /// A server that falls more often than this within [`RESTART_WINDOW`] stops Kiln.
 const MAX_RESTARTS: usize = 5;
-const RESTART_WINDOW: Duration = Duration::from_secs(60);
+const RESTART_WINDOW: Duration = Duration::from_mins(1);
 
 /// The servers, running.
 pub struct Embedded {

@@ -24,6 +24,6 @@ pub use start::Up;
 pub fn fetch() -> anyhow::Result<()> {
     let postgres = postgres::locate().or_else(postgres::fetch)?;
     let nats = nats::locate().or_else(nats::fetch)?;
-    println!("KILN_PG_BIN={}\nKILN_NATS_SERVER={}", postgres.bin.display(), nats.program.display());
+    crate::output::say(&format!("KILN_PG_BIN={}\nKILN_NATS_SERVER={}", postgres.bin.display(), nats.program.display()));
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::instance::{Held, is_ours};
 use super::postgres;
+use crate::output::say;
 use crate::paths;
 
 /// Removes all data: accounts, executions, results, secrets.
@@ -23,7 +24,7 @@ impl Reset {
     pub fn run(self) -> anyhow::Result<()> {
         let home = paths::data_dir(self.data.as_deref())?;
         if !home.exists() {
-            println!("There is nothing in {}", home.display());
+            say(&format!("There is nothing in {}", home.display()));
             return Ok(());
         }
         anyhow::ensure!(is_ours(&home), "{} is no data directory of Kiln; nothing was removed", home.display());
@@ -32,7 +33,7 @@ impl Reset {
         postgres::remove_outside(&home)?;
         std::fs::remove_dir_all(&home).with_context(|| format!("cannot remove {}", home.display()))?;
         drop(held);
-        println!("Removed {}", home.display());
+        say(&format!("Removed {}", home.display()));
         Ok(())
     }
 }

@@ -14,13 +14,14 @@ use super::instance::{Held, State};
 use super::{isolation, nats, postgres};
 use crate::assemble::Readiness;
 use crate::migrate;
+use crate::output::say;
 use crate::paths;
 use crate::process::{Listeners, Process};
 use crate::serve::{bind, metrics_router};
 use crate::settings::Settings;
 
 /// Longest wait for the services to be ready once they are built.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How often they are asked meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
@@ -137,7 +138,7 @@ async fn all_ready(readiness: &Readiness) -> anyhow::Result<()> {
 }
 
 fn announce(state: &State) {
-    println!(
+    say(&format!(
         "Kiln {}\n  API docs   {}/docs\n  Metrics    {}\n  Isolation  {}\n  Data       {}\n  Stop       Ctrl-C, or `kiln down`\nKiln is ready at {}",
         state.version,
         state.url,
@@ -145,7 +146,7 @@ fn announce(state: &State) {
         state.isolation,
         state.data.display(),
         state.url,
-    );
+    ));
 }
 
 /// An address that a browser on this machine can open.

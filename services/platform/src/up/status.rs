@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::instance::{Running, State, running};
+use crate::output::say;
 use crate::paths;
 
 /// Exit code when Kiln does not run.
@@ -29,18 +30,18 @@ impl Status {
         let home = paths::data_dir(self.data.as_deref())?;
         let state = match running(&home)? {
             Running::No => {
-                println!("Kiln does not run in {}", home.display());
+                say(&format!("Kiln does not run in {}", home.display()));
                 return Ok(ExitCode::from(NOT_RUNNING));
             }
             Running::Starting => {
-                println!("Kiln is just starting or stopping in {}", home.display());
+                say(&format!("Kiln is just starting or stopping in {}", home.display()));
                 return Ok(ExitCode::FAILURE);
             }
             Running::Serving(state) => state,
         };
         let ready = readiness(&state.url).await;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&state)?);
+            say(&serde_json::to_string_pretty(&state)?);
         } else {
             print(&state, ready.as_deref().unwrap_or("ready"));
         }
@@ -63,7 +64,7 @@ async fn readiness(url: &str) -> Option<String> {
 }
 
 fn print(state: &State, ready: &str) {
-    println!(
+    say(&format!(
         "Kiln {} at {}: {ready}\n  pid        {}\n  since      {}\n  Metrics    {}\n  Isolation  {}\n  Postgres   {}\n  NATS       {}\n  Data       {}",
         state.version,
         state.url,
@@ -74,5 +75,5 @@ fn print(state: &State, ready: &str) {
         state.postgres,
         state.nats,
         state.data.display(),
-    );
+    ));
 }

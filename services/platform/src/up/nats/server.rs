@@ -68,7 +68,7 @@ impl Server {
             arguments: vec!["-c".into(), self.settings.clone().into_os_string()],
             account: None,
             ready_line: "Server is ready",
-            ready_within: Duration::from_secs(60),
+            ready_within: Duration::from_mins(1),
             stop_signal: Signal::SIGTERM,
             stop_within: Duration::from_secs(15),
             orphan_signal: Signal::SIGKILL,

@@ -90,7 +90,7 @@ impl Cluster {
             arguments,
             account: Some(self.account.clone()),
             ready_line: "database system is ready to accept connections",
-            ready_within: Duration::from_secs(60),
+            ready_within: Duration::from_mins(1),
             stop_signal: Signal::SIGINT,
             stop_within: Duration::from_secs(20),
             orphan_signal: Signal::SIGQUIT,
@@ -99,7 +99,8 @@ impl Cluster {
 
     /// A connection address for `role` to `database`.
     pub fn url(&self, role: &str, password: &str, database: &str) -> SecretString {
-        let host: String = self.sockets.as_os_str().as_encoded_bytes().iter().map(|byte| format!("%{byte:02X}")).collect();
+        let bytes = self.sockets.as_os_str().as_encoded_bytes();
+        let host = bytes.iter().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
         format!("postgres://{role}:{password}@localhost:{PORT}/{database}?host={host}").into()
     }
 
@@ -201,7 +202,7 @@ fn socket_directory(account: &Account, home: &Path) -> anyhow::Result<PathBuf> {
 /// Names the directory of one Kiln outside it.
 fn short_name(home: &Path) -> String {
     let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Removes what lies outside `home`, as far as this Kiln made it.
