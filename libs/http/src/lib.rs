@@ -1,6 +1,7 @@
 //! What every HTTP route of Kiln shares: problem documents, extractors whose refusals are problems, pagination,
 //! idempotency, and who is calling.
 
+pub mod auth;
 mod execution;
 mod extract;
 mod idempotency;
