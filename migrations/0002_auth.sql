@@ -151,28 +151,10 @@ CREATE TABLE auth.audit_log (
 );
 CREATE INDEX audit_log_tenant_id_idx ON auth.audit_log (tenant_id, id DESC);
 
-CREATE TABLE auth.outbox (
-    id uuid PRIMARY KEY,
-    subject text NOT NULL,
-    body bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
-);
-
-CREATE TABLE auth.idempotency (
-    tenant_id uuid NOT NULL,
-    route text NOT NULL,
-    key_hash bytea NOT NULL,
-    request_hash bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    status integer,
-    location text,
-    body bytea,
-    PRIMARY KEY (tenant_id, route, key_hash)
-);
-CREATE INDEX idempotency_created_at_idx ON auth.idempotency (created_at);
+SELECT public.kiln_service_tables('auth');
 
 SELECT public.kiln_isolate('auth', name)
-FROM unnest(ARRAY['tenants', 'quotas', 'memberships', 'api_keys', 'audit_log', 'idempotency']) AS name;
+FROM unnest(ARRAY['tenants', 'quotas', 'memberships', 'api_keys', 'audit_log']) AS name;
 
 REVOKE ALL ON
     auth.users, auth.passwords, auth.sign_ins, auth.refresh_tokens, auth.tickets,

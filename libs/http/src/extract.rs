@@ -30,11 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON, with Content-Type: application/json.",
-            ));
+            return Err(not_json());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large("The body is larger than this route accepts."),
@@ -45,10 +41,23 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
+    /// For routes whose body may be left out: checks the type of one that is there.
+    pub fn checked(headers: &HeaderMap, bytes: Bytes) -> Result<Self, Problem> {
+        if is_json(headers) { Ok(Self(bytes)) } else { Err(not_json()) }
+    }
+
     /// Parses the body; the same refusals as [`ApiJson`].
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         parse(&self.0)
     }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "The body must be JSON, with Content-Type: application/json.",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -8,6 +8,7 @@ mod idempotency;
 mod layer;
 mod page;
 mod problem;
+mod seal;
 
 pub use execution::{Execution, Printed};
 pub use extract::{ApiJson, ApiPath, ApiQuery, Body};

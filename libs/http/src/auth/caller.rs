@@ -102,10 +102,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Some(token) = bearer(&parts.headers)? else {
-            return Err(Problem::unauthorized("Send an access token or API key as Authorization: Bearer …"));
-        };
-        Ok(Verifier::from_ref(state).bearer(token).await?)
+        Verifier::from_ref(state).from_headers(&parts.headers).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::http::HeaderMap;
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -15,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::caller::bearer;
 use super::revocations::Revocations;
 use super::{
     AUDIENCE, AccessClaims, ApiKeyIdentity, ApiKeyText, Caller, ISSUER, KeysReply, KeysRequest, Principal, PublicKey,
@@ -137,7 +139,15 @@ impl Verifier {
         *self.0.loaded.borrow()
     }
 
-    /// Who calls by `Authorization: Bearer`.
+    /// Who calls, by the request's `Authorization: Bearer`.
+    pub async fn from_headers(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        let Some(token) = bearer(headers)? else {
+            return Err(Problem::unauthorized("Send an access token or API key as Authorization: Bearer …"));
+        };
+        Ok(self.bearer(token).await?)
+    }
+
+    /// Who calls by an access token or API key.
     pub async fn bearer(&self, credential: &str) -> Result<Caller, VerifyError> {
         if ApiKeyText::is_marked(credential) { self.api_key(credential).await } else { self.access_token(credential) }
     }
