@@ -1,1 +1,4 @@
-//! TODO
+//! Runs programs: finds the interpreters, keeps the sandboxes, and turns tasks into ended runs.
+
+pub mod runtimes;
+pub mod sandbox;
