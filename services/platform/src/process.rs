@@ -106,9 +106,9 @@ async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyh
             anyhow::bail!("{target} has not landed {settings:?} {:?}", deps.bus)
         }
         Target::Auth => kiln_auth::build(settings.auth, deps).await,
-        // LAND Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
+        Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
         // LAND Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
-        // LAND Target::Result => kiln_result::build(settings.result.clone(), deps).await,
+        Target::Result => kiln_result::build(settings.result.clone(), deps).await,
     }
 }
 

@@ -26,9 +26,9 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
     pub auth: kiln_auth::Config,
-    // LAND pub scheduler: kiln_scheduler::Config,
+    pub scheduler: kiln_scheduler::Config,
     // LAND pub executor: kiln_executor::Config,
-    // LAND pub result: kiln_result::Config,
+    pub result: kiln_result::Config,
 }
 
 /// Connection addresses, `postgres://role:password@host/database`. Only those in use need be given.
@@ -76,9 +76,9 @@ impl Default for Settings {
             database: DatabaseSettings::default(),
             nats: NatsSettings::default(),
             auth: kiln_auth::Config::default(),
-            // LAND scheduler: kiln_scheduler::Config::default(),
+            scheduler: kiln_scheduler::Config::default(),
             // LAND executor: kiln_executor::Config::default(),
-            // LAND result: kiln_result::Config::default(),
+            result: kiln_result::Config::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use routes::api;
 use streams::StreamSlots;
 
 /// The result service's settings, with their defaults.

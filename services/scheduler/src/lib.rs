@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub use config::Config;
+pub use routes::api;
 
 use fleet::Fleet;
 use runtimes::Runtimes;

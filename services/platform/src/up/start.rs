@@ -98,7 +98,12 @@ async fn serve(
     no_open: bool,
 ) -> anyhow::Result<()> {
     tokio::try_join!(migrate::database(settings), migrate::streams(settings))?;
-    let process = Process::build(&[crate::target::Target::Auth], /* LAND */ settings, shutdown).await?;
+    let process = Process::build(
+        &[crate::target::Target::Auth, crate::target::Target::Scheduler, crate::target::Target::Result],
+        /* LAND */ settings,
+        shutdown,
+    )
+    .await?;
     let readiness = process.readiness();
     let running = process.run(listeners, shutdown.clone());
     tokio::pin!(running);

@@ -18,6 +18,7 @@ use kiln_domain::{ExecutionId, TenantId};
 use kiln_events::ExecutionRecord;
 use kiln_http::Problem;
 use kiln_http::auth::{Caller, Permission, Verifier};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -34,6 +35,15 @@ impl FromRef<AppState> for Verifier {
 }
 
 pub fn router(results: Arc<Results>) -> OpenApiRouter {
+    routes().with_state(AppState(results))
+}
+
+/// What the routes say of themselves.
+pub fn api() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(stdin::write_stdin))
         .layer(DefaultBodyLimit::max(stdin::MAX_BODY))
@@ -46,7 +56,6 @@ pub fn router(results: Arc<Results>) -> OpenApiRouter {
         .routes(routes!(raw::get_stdout))
         .routes(routes!(raw::get_stderr))
         .routes(routes!(files::get_file))
-        .with_state(AppState(results))
 }
 
 impl Results {
