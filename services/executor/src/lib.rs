@@ -1,1 +1,3 @@
-//! TODO
+//! Runs programs in sandboxes.
+
+pub mod sandbox;
