@@ -26,7 +26,7 @@ async fn deliver(bus: &Bus, execution: ExecutionId, control: &RunControl) -> any
             if !chunk.data.is_empty() {
                 control.stdin(chunk.data.into()).await?;
             }
-            if chunk.eof { control.close_stdin().await } else { Ok(()) }
+            if chunk.eof { control.close_stdin() } else { Ok(()) }
         };
         match given.await {
             Ok(()) if chunk.eof => return Ok(()),
