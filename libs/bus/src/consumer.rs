@@ -119,7 +119,12 @@ impl Consumer {
                 };
                 match (serde_json::from_slice(&message.payload), message.info()) {
                     (Ok(payload), Ok(info)) => {
-                        parsed.push(Delivery { payload, subject: message.subject.to_string(), delivered: info.delivered, sequence: info.stream_sequence });
+                        parsed.push(Delivery {
+                            payload,
+                            subject: message.subject.to_string(),
+                            delivered: info.delivered,
+                            sequence: info.stream_sequence,
+                        });
                         raw.push(message);
                     }
                     (Err(error), _) => {

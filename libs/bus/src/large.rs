@@ -47,11 +47,19 @@ impl Bus {
             }
             Err(failed())
         };
-        tokio::time::timeout(deadline, gather).await.unwrap_or_else(|_| Err(RequestError::TimedOut { subject: subject.to_owned() }))
+        tokio::time::timeout(deadline, gather)
+            .await
+            .unwrap_or_else(|_| Err(RequestError::TimedOut { subject: subject.to_owned() }))
     }
 
     /// Answers such requests within `group` until `shutdown`. What cannot be answered is logged and left to the asker's deadline.
-    pub async fn serve_large<Q, H, F>(&self, subject: &str, group: &str, shutdown: CancellationToken, handler: H) -> anyhow::Result<()>
+    pub async fn serve_large<Q, H, F>(
+        &self,
+        subject: &str,
+        group: &str,
+        shutdown: CancellationToken,
+        handler: H,
+    ) -> anyhow::Result<()>
     where
         Q: DeserializeOwned + Send + 'static,
         H: Fn(Q) -> F + Clone + Send + Sync + 'static,

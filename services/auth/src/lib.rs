@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::{Config, QuotaDefaults};
+pub use routes::api;
 
 /// Builds the service; makes its first signing key when there is none.
 pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {

@@ -16,7 +16,8 @@ const MAX_INLINE_PAYLOAD: usize = 256 * 1024;
 impl Scheduler {
     /// Where this payload is to be kept; a large one is stored now, before the transaction.
     pub(crate) async fn store_payload(&self, new: &NewExecution, payload: Payload) -> Result<StoredPayload, Problem> {
-        let size: usize = payload.code.len() + payload.stdin.len() + payload.files.iter().map(|file| file.content.len()).sum::<usize>();
+        let size: usize =
+            payload.code.len() + payload.stdin.len() + payload.files.iter().map(|file| file.content.len()).sum::<usize>();
         if size <= MAX_INLINE_PAYLOAD {
             return Ok(StoredPayload::Inline(payload));
         }
@@ -30,7 +31,12 @@ impl Scheduler {
     }
 
     /// Accepts the execution, or says which quota is spent. Publishes after the commit.
-    pub(crate) async fn accept(&self, new: NewExecution, payload: StoredPayload, hold: Option<&Hold>) -> Result<ExecutionRecord, Problem> {
+    pub(crate) async fn accept(
+        &self,
+        new: NewExecution,
+        payload: StoredPayload,
+        hold: Option<&Hold>,
+    ) -> Result<ExecutionRecord, Problem> {
         let accepted = self.accept_in_transaction(&new, &payload, hold).await;
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await

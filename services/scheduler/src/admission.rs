@@ -24,9 +24,14 @@ pub struct Load {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     Suspended,
-    QueueFull { max_queued: u32 },
+    QueueFull {
+        max_queued: u32,
+    },
     /// The rate is spent until the minute ends.
-    Rate { per_minute: u32, retry_after_s: u64 },
+    Rate {
+        per_minute: u32,
+        retry_after_s: u64,
+    },
 }
 
 /// What becomes of an accepted execution.
@@ -45,8 +50,11 @@ pub fn admit(load: Load, quota: Quota, now: Timestamp) -> Result<Admitted, Refus
         return Err(Refusal::Suspended);
     }
     let elapsed = now.duration_since(load.minute);
-    let (minute, counted) =
-        if (SignedDuration::ZERO..SignedDuration::from_mins(1)).contains(&elapsed) { (load.minute, load.minute_count) } else { (now, 0) };
+    let (minute, counted) = if (SignedDuration::ZERO..SignedDuration::from_mins(1)).contains(&elapsed) {
+        (load.minute, load.minute_count)
+    } else {
+        (now, 0)
+    };
     if counted >= quota.executions_per_minute {
         let left = SignedDuration::from_mins(1) - elapsed;
         let retry_after_s = u64::try_from(left.as_secs()).unwrap_or(0) + 1;

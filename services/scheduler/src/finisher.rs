@@ -12,8 +12,8 @@ use kiln_events::{Envelope, ExecutionRecord, Finished, Frame, FrameBody, subject
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{self, Ending, ExecutionRow};
 use crate::Scheduler;
+use crate::store::{self, Ending, ExecutionRow};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
 /// A report that fails so often is a bug of ours; it stays in the stream for a replay.
@@ -23,8 +23,10 @@ const MAX_DELIVER: i64 = 20;
 pub fn task(scheduler: &Arc<Scheduler>, shutdown: CancellationToken) -> Task {
     let scheduler = Arc::clone(scheduler);
     Task::new("scheduler-finisher", async move {
-        let consumer =
-            scheduler.bus.consumer(subject::EVENTS, "scheduler-finished", subject::EXECUTION_FINISHED, ACK_WAIT, MAX_DELIVER).await?;
+        let consumer = scheduler
+            .bus
+            .consumer(subject::EVENTS, "scheduler-finished", subject::EXECUTION_FINISHED, ACK_WAIT, MAX_DELIVER)
+            .await?;
         consumer.run_batches(shutdown, |batch| finish_batch(&scheduler, batch)).await
     })
 }
@@ -52,7 +54,9 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
         match store::end(&mut tx, &ending).await? {
             Some(row) => messages.push(last_word(&row, Some(finished.last_seq))?),
             // A repeat, or an attempt that was given up: the fence holds.
-            None => tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over"),
+            None => {
+                tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over")
+            }
         }
     }
     scheduler.relay.add(&mut tx, &messages).await?;
@@ -106,7 +110,11 @@ fn last_word(row: &ExecutionRow, last_seq: Option<u32>) -> anyhow::Result<Outgoi
         at: record.finished_at.unwrap_or(record.created_at),
         body: FrameBody::Ended { record: Box::new(record.clone()), last_seq },
     };
-    Ok(Outgoing { id: EventId::generate(), subject: subject::output(record.tenant_id, record.id), body: serde_json::to_vec(&frame)? })
+    Ok(Outgoing {
+        id: EventId::generate(),
+        subject: subject::output(record.tenant_id, record.id),
+        body: serde_json::to_vec(&frame)?,
+    })
 }
 
 /// The verdict of an end that no sandbox reported.

@@ -39,7 +39,8 @@ impl Fleet {
     /// Runtimes that some live executor offers.
     pub fn runtimes(&self, now: Instant) -> Vec<String> {
         let executors = self.lock();
-        let offered: BTreeSet<&String> = executors.values().filter(|member| member.is_live(now)).flat_map(|member| &member.runtimes).collect();
+        let offered: BTreeSet<&String> =
+            executors.values().filter(|member| member.is_live(now)).flat_map(|member| &member.runtimes).collect();
         offered.into_iter().cloned().collect()
     }
 

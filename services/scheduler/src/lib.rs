@@ -22,15 +22,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use kiln_bus::Bus;
 use kiln_db::Database;
-use kiln_http::Verifier;
+use kiln_http::auth::Verifier;
 use kiln_runtime::outbox::Relay;
-use kiln_runtime::{Deps, Service};
+use kiln_runtime::{Deps, Service, Task};
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 pub use config::Config;
 
 use fleet::Fleet;
 use runtimes::Runtimes;
+
+pub use routes::api;
 
 /// What every part of the scheduler shares.
 pub(crate) struct Scheduler {
@@ -42,13 +45,16 @@ pub(crate) struct Scheduler {
     runtimes: Runtimes,
     /// Something may be dispatched: an execution came in, capacity came free, an executor called.
     wake: Notify,
-    verifier: Arc<Verifier>,
+    verifier: Verifier,
+    /// Requests that go on after their client has left.
+    requests: TaskTracker,
 }
 
 /// Builds the service; nothing is answered before the process serves its routes and tasks.
-pub async fn build(config: Config, deps: &Deps, verifier: Arc<Verifier>) -> anyhow::Result<Service> {
+pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let database = deps.database.clone().context("the scheduler needs its database")?;
     let (relay, relay_task) = Relay::new(database.clone(), deps.bus.clone(), deps.shutdown.clone());
+    let verifier = Verifier::new(deps.bus.clone());
     let runtimes = Runtimes::load(&database).await?;
     let scheduler = Arc::new(Scheduler {
         config,
@@ -58,10 +64,12 @@ pub async fn build(config: Config, deps: &Deps, verifier: Arc<Verifier>) -> anyh
         fleet: Fleet::default(),
         runtimes,
         wake: Notify::new(),
-        verifier,
+        verifier: verifier.clone(),
+        requests: TaskTracker::new(),
     });
     let mut tasks = vec![
         relay_task,
+        Task::new("scheduler-verifier", verifier.run(deps.shutdown.clone())),
         dispatcher::task(&scheduler, deps.shutdown.clone()),
         reconciler::task(&scheduler, deps.shutdown.clone()),
         finisher::task(&scheduler, deps.shutdown.clone()),
@@ -80,6 +88,9 @@ pub async fn build(config: Config, deps: &Deps, verifier: Arc<Verifier>) -> anyh
 
 impl Scheduler {
     async fn ready(&self) -> Result<(), String> {
+        if !self.verifier.is_ready() {
+            return Err("the auth service has not given its keys yet".to_owned());
+        }
         if !self.bus.is_connected() {
             return Err("NATS is not connected".to_owned());
         }

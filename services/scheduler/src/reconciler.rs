@@ -103,7 +103,9 @@ impl Scheduler {
             GivenUp::Requeue => {
                 store::requeue(&mut tx, tenant, execution, row.attempt(), &row.state).await?;
             }
-            GivenUp::End(ended) => messages.extend(self.end_without_executor(&mut tx, &row, &ended).await?.map(|(_, message)| message)),
+            GivenUp::End(ended) => {
+                messages.extend(self.end_without_executor(&mut tx, &row, &ended).await?.map(|(_, message)| message))
+            }
         }
         tx.commit().await?;
         tracing::warn!(%execution, attempt = row.attempt(), ended = !messages.is_empty(), "attempt given up: its executor is gone");

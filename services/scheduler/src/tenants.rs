@@ -16,7 +16,8 @@ const TENANT_EVENTS: &str = "kiln.event.v1.auth.tenant.*";
 pub fn task(scheduler: &Arc<Scheduler>, shutdown: CancellationToken) -> Task {
     let scheduler = Arc::clone(scheduler);
     Task::new("scheduler-tenants", async move {
-        let consumer = scheduler.bus.consumer(subject::EVENTS, "scheduler-tenants", TENANT_EVENTS, Duration::from_secs(30), 20).await?;
+        let consumer =
+            scheduler.bus.consumer(subject::EVENTS, "scheduler-tenants", TENANT_EVENTS, Duration::from_secs(30), 20).await?;
         consumer.run_batches(shutdown, |batch| copy(&scheduler, batch)).await
     })
 }

@@ -13,6 +13,7 @@ mod tenant;
 mod ticket;
 
 use axum::extract::DefaultBodyLimit;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,6 +24,15 @@ const MAX_BODY: usize = 2 << 20;
 
 /// Every route with its full path.
 pub fn router(app: App) -> OpenApiRouter {
+    routes().with_state(app)
+}
+
+/// What the routes say of themselves.
+pub fn api() -> OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(signup::signup))
         .routes(routes!(login::login))
@@ -39,5 +49,4 @@ pub fn router(app: App) -> OpenApiRouter {
         .routes(routes!(tenant::get_quota))
         .routes(routes!(jwks::jwks))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(app)
 }

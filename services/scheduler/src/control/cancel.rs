@@ -61,7 +61,9 @@ impl Scheduler {
         if !row.status().is_terminal() {
             return Ok(DeleteReply::StillLive);
         }
-        sqlx::query!("DELETE FROM scheduler.execution WHERE id = $1 AND tenant_id = $2", row.id, row.tenant_id).execute(&mut *tx).await?;
+        sqlx::query!("DELETE FROM scheduler.execution WHERE id = $1 AND tenant_id = $2", row.id, row.tenant_id)
+            .execute(&mut *tx)
+            .await?;
         let deleted = Relay::event(subject::EXECUTION_DELETED, query.tenant_id, Timestamp::now(), query)?;
         self.relay.add(&mut tx, std::slice::from_ref(&deleted)).await?;
         tx.commit().await?;

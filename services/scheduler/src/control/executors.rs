@@ -18,7 +18,12 @@ impl Scheduler {
 
     pub(super) async fn heartbeat(&self, call: Heartbeat) -> anyhow::Result<HeartbeatReply> {
         if self.fleet.heard(&call, Instant::now()) {
-            tracing::info!(executor = call.executor_id, slots = call.slots, isolation = call.isolation, "executor called for the first time");
+            tracing::info!(
+                executor = call.executor_id,
+                slots = call.slots,
+                isolation = call.isolation,
+                "executor called for the first time"
+            );
             self.give_up_earlier_instance(&call).await?;
         }
         self.runtimes.offered(&self.database, &call.runtimes).await?;
@@ -42,7 +47,8 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         let beats = store::extend_leases(&mut tx, call.instance, &call.running, i64::try_from(self.config.lease_ms)?).await?;
         tx.commit().await?;
-        let stop = |cause| move |live: kiln_events::LiveAttempt| Stop { execution_id: live.execution_id, attempt: live.attempt, cause };
+        let stop =
+            |cause| move |live: kiln_events::LiveAttempt| Stop { execution_id: live.execution_id, attempt: live.attempt, cause };
         Ok(beats
             .into_iter()
             .filter_map(|(live, beat)| match beat {

@@ -40,7 +40,10 @@ where
     let (scheduler, shutdown) = (Arc::clone(scheduler), shutdown.clone());
     Task::new(verb, async move {
         let bus = scheduler.bus.clone();
-        bus.serve(&subject::control("scheduler", verb), "scheduler", shutdown, move |query| handler(Arc::clone(&scheduler), query)).await
+        bus.serve(&subject::control("scheduler", verb), "scheduler", shutdown, move |query| {
+            handler(Arc::clone(&scheduler), query)
+        })
+        .await
     })
 }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use kiln_domain::ExecutionId;
 use kiln_events::{Payload, Retry, RetryReply};
 
 use crate::store::{NewExecution, StoredPayload};
@@ -14,6 +13,9 @@ use crate::{Scheduler, store};
 impl Scheduler {
     pub(super) async fn retry(&self, query: Retry) -> anyhow::Result<RetryReply> {
         let mut tx = self.database.tenant(query.tenant_id).await?;
+        if let Some(made) = store::load(&mut tx, query.new_id).await? {
+            return Ok(RetryReply::Accepted(Box::new(made.record()?)));
+        }
         let Some(row) = store::load(&mut tx, query.execution_id).await? else { return Ok(RetryReply::NotFound) };
         if !row.status().is_terminal() {
             return Ok(RetryReply::StillLive);
@@ -23,7 +25,7 @@ impl Scheduler {
         let record = row.record()?;
         let labels: BTreeMap<String, String> = record.labels;
         let new = NewExecution {
-            id: ExecutionId::generate(),
+            id: query.new_id,
             tenant: query.tenant_id,
             created_by: query.created_by,
             priority: row.priority,
@@ -41,7 +43,9 @@ impl Scheduler {
             StoredPayload::Inline(payload) => StoredPayload::Inline(payload),
             StoredPayload::Object(name) => {
                 let payload = self.read_payload(&name).await?;
-                self.store_payload(&new, payload).await.map_err(|problem| anyhow::anyhow!("payload was not copied: {problem:?}"))?
+                self.store_payload(&new, payload)
+                    .await
+                    .map_err(|problem| anyhow::anyhow!("payload was not copied: {problem:?}"))?
             }
         };
         match self.accept(new, payload, None).await {

@@ -104,7 +104,9 @@ pub async fn lock_tenant(tx: &mut TenantTx, defaults: Quota) -> Result<(Load, Qu
             };
             return Ok((load, quota));
         }
-        sqlx::query!("INSERT INTO scheduler.tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant).execute(&mut **tx).await?;
+        sqlx::query!("INSERT INTO scheduler.tenant (tenant_id) VALUES ($1) ON CONFLICT DO NOTHING", tenant)
+            .execute(&mut **tx)
+            .await?;
     }
     Err(sqlx::Error::RowNotFound)
 }

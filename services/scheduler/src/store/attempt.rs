@@ -94,9 +94,10 @@ pub async fn instance_gone(
 
 /// Attempts whose executor has not called for a whole lease.
 pub async fn leases_expired(connection: &mut PgConnection) -> Result<Vec<(TenantId, ExecutionId)>, sqlx::Error> {
-    let rows =
-        sqlx::query!("SELECT tenant_id, id FROM scheduler.execution WHERE state = 'running' AND lease_expires_at < now() LIMIT 1000")
-            .fetch_all(connection)
-            .await?;
+    let rows = sqlx::query!(
+        "SELECT tenant_id, id FROM scheduler.execution WHERE state = 'running' AND lease_expires_at < now() LIMIT 1000"
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), ExecutionId(row.id))).collect())
 }

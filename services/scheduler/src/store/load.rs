@@ -53,7 +53,9 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
 
 /// Attempts dispatched or running, over all tenants.
 pub async fn active_total(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"SELECT COALESCE(sum(active), 0)::bigint AS "active!" FROM scheduler.tenant"#).fetch_one(connection).await
+    sqlx::query_scalar!(r#"SELECT COALESCE(sum(active), 0)::bigint AS "active!" FROM scheduler.tenant"#)
+        .fetch_one(connection)
+        .await
 }
 
 /// Sets every reservation to what the executions say; returns how many were wrong.

@@ -10,7 +10,7 @@ mod record;
 
 pub use accept::{NewExecution, StoredPayload, insert, lock_tenant};
 pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
-pub use dispatch::{Dispatched, mark_dispatched, stuck_dispatches, waiting};
+pub use dispatch::{mark_dispatched, stuck_dispatches, waiting};
 pub use end::{Ending, end, lock_tenants, requeue};
 pub use list::{Filter, list};
 pub use load::{active_total, correct_reservations, position, usage, waited_for_runtime};

@@ -28,7 +28,6 @@ pub struct ExecutionRow {
     pub max_attempts: i32,
     pub attempt: i32,
     pub executor_id: Option<String>,
-    pub executor_instance: Option<Uuid>,
     pub cancel_requested_at: Option<SqlTimestamp>,
     pub ended: Option<serde_json::Value>,
     pub start: Option<String>,
@@ -48,7 +47,7 @@ macro_rules! record_query {
                     priority AS "priority!", runtime AS "runtime!", limits AS "limits!", labels AS "labels!",
                     interactive AS "interactive!", session_id AS "session_id?", workspace_id AS "workspace_id?",
                     max_attempts AS "max_attempts!", attempt AS "attempt!", executor_id AS "executor_id?",
-                    executor_instance AS "executor_instance?", cancel_requested_at AS "cancel_requested_at?",
+                    cancel_requested_at AS "cancel_requested_at?",
                     ended AS "ended?", start AS "start?", isolation AS "isolation?", created_at AS "created_at!",
                     started_at AS "started_at?", finished_at AS "finished_at?" FROM found ORDER BY id DESC"#
             $(, $argument)*
@@ -108,21 +107,22 @@ pub async fn load(tx: &mut TenantTx, id: ExecutionId) -> Result<Option<Execution
 }
 
 /// One execution, held until the transaction ends. The tenant's row is locked first.
-pub async fn load_for_update(connection: &mut PgConnection, tenant: TenantId, id: ExecutionId) -> Result<Option<ExecutionRow>, sqlx::Error> {
-    record_query!(
-        "WITH found AS (SELECT * FROM scheduler.execution WHERE id = $1 AND tenant_id = $2 FOR UPDATE)",
-        id.0,
-        tenant.0
-    )
-    .fetch_optional(connection)
-    .await
+pub async fn load_for_update(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: ExecutionId,
+) -> Result<Option<ExecutionRow>, sqlx::Error> {
+    record_query!("WITH found AS (SELECT * FROM scheduler.execution WHERE id = $1 AND tenant_id = $2 FOR UPDATE)", id.0, tenant.0)
+        .fetch_optional(connection)
+        .await
 }
 
 /// What the execution was given.
 pub async fn payload(connection: &mut PgConnection, tenant: TenantId, id: ExecutionId) -> anyhow::Result<StoredPayload> {
-    let row = sqlx::query!("SELECT body, object FROM scheduler.payload WHERE execution_id = $1 AND tenant_id = $2", id.0, tenant.0)
-        .fetch_one(connection)
-        .await?;
+    let row =
+        sqlx::query!("SELECT body, object FROM scheduler.payload WHERE execution_id = $1 AND tenant_id = $2", id.0, tenant.0)
+            .fetch_one(connection)
+            .await?;
     StoredPayload::from_columns(row.body, row.object)
 }
 
