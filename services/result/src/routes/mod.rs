@@ -18,7 +18,6 @@ use kiln_domain::{ExecutionId, TenantId};
 use kiln_events::ExecutionRecord;
 use kiln_http::Problem;
 use kiln_http::auth::{Caller, Permission, Verifier};
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,8 +37,8 @@ pub fn router(results: Arc<Results>) -> OpenApiRouter {
     routes().with_state(AppState(results))
 }
 
-/// What the routes say of themselves.
-pub fn api() -> OpenApi {
+/// The routes' document, without a service.
+pub fn api() -> utoipa::openapi::OpenApi {
     routes().split_for_parts().1
 }
 

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, FromRef};
 use kiln_http::auth::Verifier;
-use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -35,8 +34,8 @@ pub fn router(scheduler: Arc<Scheduler>) -> OpenApiRouter {
     routes().layer(axum::Extension(create::LargeBodies(large_bodies))).with_state(AppState(scheduler))
 }
 
-/// What the routes say of themselves.
-pub fn api() -> OpenApi {
+/// The routes' document, without a service.
+pub fn api() -> utoipa::openapi::OpenApi {
     routes().split_for_parts().1
 }
 
