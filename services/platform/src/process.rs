@@ -102,12 +102,9 @@ impl Process {
 
 async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
     match target {
-        Target::Scheduler | Target::Executor | Target::Result => {
-            anyhow::bail!("{target} has not landed {settings:?} {:?}", deps.bus)
-        }
         Target::Auth => kiln_auth::build(settings.auth, deps).await,
         Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
-        // LAND Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
+        Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
         Target::Result => kiln_result::build(settings.result.clone(), deps).await,
     }
 }
