@@ -51,7 +51,7 @@ fn exit() -> impl Strategy<Value = Exit> {
         stdout: StreamTotal { kept_bytes: figure, discarded_bytes: figure },
         stderr: StreamTotal::default(),
         displays_dropped: figure,
-        disk: DiskUse { least_free_bytes: figure, least_free_inodes: figure },
+        disk: DiskUse { most_used_bytes: figure, least_free_inodes: figure },
     })
 }
 

@@ -16,8 +16,8 @@ use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxCon
 
 /// Open files a process may have.
 const OPEN_FILES: u64 = 256;
-/// A single file may be this large at least; its disk bounds it otherwise.
-const LEAST_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// A single file may be this much larger than its disk, so that a full disk is what a program is told of.
+const FILE_MARGIN_BYTES: u64 = 64 * 1024 * 1024;
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -136,7 +136,7 @@ impl Sandboxes {
             landlock: self.0.isolation.has("landlock"),
             writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
             open_files: OPEN_FILES,
-            file_bytes: limits.disk_bytes.max(LEAST_FILE_BYTES),
+            file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,
             data_bytes: otherwise(limits.memory_bytes),
             processes: otherwise(limits.pids),
             cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),
