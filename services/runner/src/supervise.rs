@@ -312,12 +312,16 @@ impl Run {
     }
 
     fn note(&mut self, status: WaitStatus) {
-        let ended = match status {
-            WaitStatus::Exited(pid, code) if pid == self.main => ExitStatus::Code(code),
-            WaitStatus::Signaled(pid, signal, _) if pid == self.main => ExitStatus::Signal(signal as i32),
-            _ => return,
+        let (process, ended) = if let WaitStatus::Exited(process, code) = status {
+            (process, ExitStatus::Code(code))
+        } else if let WaitStatus::Signaled(process, signal, _) = status {
+            (process, ExitStatus::Signal(signal as i32))
+        } else {
+            return;
         };
-        self.ended = Some((ended, Instant::now()));
+        if process == self.main {
+            self.ended = Some((ended, Instant::now()));
+        }
     }
 
     /// The main program has ended: kills what it left, waits for every process, reads what is left to read.
