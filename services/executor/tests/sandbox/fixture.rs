@@ -179,7 +179,8 @@ pub fn other_pythons() -> Vec<RuntimeCommand> {
     let command = |root: PathBuf| RuntimeCommand {
         argv: ["/opt/python/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
         roots: vec![Bind { source: root, target: PathBuf::from("/opt/python") }],
-        env: Vec::new(),
+        // Some are built with a shared library, which they look for where they were built.
+        env: vec![("LD_LIBRARY_PATH".to_owned(), "/opt/python/lib".to_owned())],
         script_name: "main.py".to_owned(),
     };
     versions.map(|version| version.path()).filter(|root| root.join("bin/python3").exists()).map(command).collect()

@@ -91,7 +91,7 @@ async fn what_a_run_leaves_is_bounded() {
     let Some(fixture) = fixture("inputs::bounded_files").await else { return };
     let many = fixture.python("for i in range(1500): open('%05d' % i, 'w').close()").await.succeeded();
     assert_eq!((many.ended().files.len(), many.ended().files_truncated), (1000, true));
-    let large = fixture.python("f = open('a', 'wb'); f.truncate(1 << 40)\nfor n in 'bc': open(n, 'wb').write(b'x' * (30 << 20))").await.succeeded();
+    let large = fixture.python("f = open('a', 'wb'); f.truncate(60 << 20)\nfor n in 'bc': open(n, 'wb').write(b'x' * (30 << 20))").await.succeeded();
     let listed: Vec<_> = large.ended().files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!((listed, large.ended().files_truncated), (vec!["b"], true));
     fixture.close().await;
