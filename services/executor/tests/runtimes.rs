@@ -35,7 +35,9 @@ async fn every_python_is_listed_once_and_the_newest_is_the_default() {
     let pythons: Vec<_> = runtimes.list().into_iter().filter(|runtime| runtime.id.starts_with("python3.")).collect();
     let minors: Vec<u16> = pythons.iter().map(|runtime| runtime.id.trim_start_matches("python3.").parse().unwrap()).collect();
     assert!(minors.is_sorted_by(|a, b| a > b), "{minors:?}");
-    assert!(pythons.iter().all(|runtime| runtime.available && runtime.version.starts_with(runtime.id.trim_start_matches("python"))));
+    assert!(
+        pythons.iter().all(|runtime| runtime.available && runtime.version.starts_with(runtime.id.trim_start_matches("python")))
+    );
     assert_eq!(runtimes.list().iter().filter(|runtime| runtime.default).count(), 1);
     assert_eq!(runtimes.resolve("python").unwrap().id, pythons.first().unwrap().id);
     assert_eq!(runtimes.resolve("cobol").unwrap_err(), ResolveError::Unknown);

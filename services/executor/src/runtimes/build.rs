@@ -15,7 +15,7 @@ use super::layout;
 use super::recipe::Recipe;
 
 /// Of the whole: 180 MB to fetch, a minute on a quick line, and the wait for another process that builds the same.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DEADLINE: Duration = Duration::from_mins(30);
 const LOCK_CHECK: Duration = Duration::from_secs(1);
 /// The last words of a failed command that an error repeats.
 const ERROR_BYTES: u64 = 16 * 1024;
@@ -101,8 +101,11 @@ impl Build {
 
     async fn install(&self, directory: &Path, progress: &impl Fn(Progress)) -> Result<(), BuildError> {
         let requirements = directory.join("requirements.txt");
-        std::fs::write(&requirements, self.recipe.requirements)
-            .map_err(|source| BuildError::File { what: "write", path: requirements.clone(), source })?;
+        std::fs::write(&requirements, self.recipe.requirements).map_err(|source| BuildError::File {
+            what: "write",
+            path: requirements.clone(),
+            source,
+        })?;
         let mut pip = quiet(&self.interpreter.executable);
         pip.args(["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--no-deps"])
             .args(["--require-hashes", "--only-binary=:all:", "--target"])

@@ -7,6 +7,7 @@ mod build;
 mod discovery;
 mod interpreter;
 mod layout;
+mod memory;
 mod programs;
 mod recipe;
 
@@ -27,7 +28,7 @@ use self::recipe::Recipe;
 use crate::sandbox::RuntimeCommand;
 
 const FIRST_RETRY: Duration = Duration::from_secs(30);
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+const LONGEST_RETRY: Duration = Duration::from_mins(15);
 
 #[derive(Debug, Clone)]
 pub struct RuntimesConfig {
@@ -125,7 +126,7 @@ impl Runtimes {
             move || Layout::create(directory)
         });
         let layout = layout.await.map_err(|source| RuntimesError::Data { path: directory.clone(), source })?;
-        let programs = programs::find(&config.search.directories).await;
+        let programs = programs::find(&config.search.directories, directory.join("programs.json")).await;
         let pythons = discovery::discover(config.search, directory.join("interpreters.json")).await;
         if pythons.is_empty() {
             return Err(RuntimesError::NoPython);
