@@ -11,6 +11,8 @@ CREATE TABLE result.execution (
     record jsonb,
     -- Sequence number of the `ended` frame, NULL until then.
     ended_seq integer,
+    -- Deleted by its tenant; what it left is being removed.
+    hidden boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 SELECT public.kiln_isolate('result', 'execution');

@@ -24,6 +24,7 @@ pub enum Outcome {
 /// One message, parsed.
 pub struct Delivery<T> {
     pub payload: T,
+    pub subject: String,
     /// 1 at the first delivery.
     pub delivered: i64,
     /// Position in the stream.
@@ -118,7 +119,12 @@ impl Consumer {
                 };
                 match (serde_json::from_slice(&message.payload), message.info()) {
                     (Ok(payload), Ok(info)) => {
-                        parsed.push(Delivery { payload, delivered: info.delivered, sequence: info.stream_sequence });
+                        parsed.push(Delivery {
+                            payload,
+                            subject: message.subject.to_string(),
+                            delivered: info.delivered,
+                            sequence: info.stream_sequence,
+                        });
                         raw.push(message);
                     }
                     (Err(error), _) => {

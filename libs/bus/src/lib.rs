@@ -2,12 +2,14 @@
 //! a message, and requests with a deadline.
 
 mod consumer;
+mod large;
 mod objects;
 mod publish;
 mod request;
 mod streams;
 
 pub use consumer::{Consumer, Delivery, Outcome};
+pub use large::Large;
 pub use objects::ObjectError;
 pub use publish::{Ack, PublishError};
 pub use request::{Fault, RequestError};

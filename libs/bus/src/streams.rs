@@ -70,3 +70,12 @@ fn configs(replicas: usize) -> [Config; 4] {
         },
     ]
 }
+
+impl Bus {
+    /// Drops input that an ended execution has not read.
+    pub async fn forget_stdin(&self, execution: kiln_domain::ExecutionId) -> anyhow::Result<()> {
+        let stream = self.jetstream.get_stream_no_info(subject::STDIN).await?;
+        stream.purge().filter(subject::stdin(execution)).await?;
+        Ok(())
+    }
+}

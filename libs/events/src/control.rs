@@ -103,6 +103,8 @@ pub enum CancelReply {
 pub struct Retry {
     pub tenant_id: TenantId,
     pub execution_id: ExecutionId,
+    /// Id of the new execution, so that asking twice makes one.
+    pub new_id: ExecutionId,
     pub created_by: uuid::Uuid,
 }
 
@@ -174,6 +176,10 @@ pub struct TenantUsageReply {
     pub executions_last_minute: u64,
     pub cpu_ms_today: u64,
 }
+
+/// Tag of an answer to [`AwaitEnd`] when the execution has ended, and when it has not.
+pub const AWAIT_ENDED: &str = "ended";
+pub const AWAIT_LIVE: &str = "live";
 
 /// scheduler → result: answer with the whole execution once it has ended, or as it is at the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,9 @@ mod task;
 mod tenant;
 
 pub use control::{
-    AwaitEnd, Cancel, CancelReply, Claim, ClaimReply, Delete, DeleteReply, Describe, DescribeReply, Heartbeat, HeartbeatReply,
-    LiveAttempt, Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply, WaitingFor, Why, WhyReply,
+    AWAIT_ENDED, AWAIT_LIVE, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply, Delete, DeleteReply, Describe, DescribeReply,
+    Heartbeat, HeartbeatReply, LiveAttempt, Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply,
+    WaitingFor, Why, WhyReply,
 };
 pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};

@@ -30,11 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "The body must be JSON, with Content-Type: application/json.",
-            ));
+            return Err(not_json());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large("The body is larger than this route accepts."),
@@ -45,10 +41,23 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
+    /// For routes whose body may be left out: checks the type of one that is there.
+    pub fn checked(headers: &HeaderMap, bytes: Bytes) -> Result<Self, Problem> {
+        if is_json(headers) { Ok(Self(bytes)) } else { Err(not_json()) }
+    }
+
     /// Parses the body; the same refusals as [`ApiJson`].
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         parse(&self.0)
     }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "The body must be JSON, with Content-Type: application/json.",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -63,7 +72,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let pointer = pointer(error.path());
         let inner = error.into_inner();
         match inner.classify() {
-            serde_json::error::Category::Data => Problem::invalid_field(pointer, plain(&inner.to_string())),
+            serde_json::error::Category::Data => match missing_field(&inner.to_string()) {
+                Some(field) => Problem::invalid_field(format!("{pointer}/{field}"), "is required"),
+                None => Problem::invalid_field(pointer, plain(&inner.to_string())),
+            },
             serde_json::error::Category::Syntax | serde_json::error::Category::Eof | serde_json::error::Category::Io => {
                 Problem::bad_request(format!("The body is not valid JSON: {inner}."))
             }
@@ -76,6 +88,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// Serde's message without its position, which the pointer says better.
 fn plain(message: &str) -> String {
     message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// Serde reports a missing field at its parent; the pointer names the field itself.
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> String {
@@ -152,6 +169,11 @@ mod tests {
     #[test]
     fn an_unknown_field_is_pointed_at() {
         assert_eq!(refused(r#"{"limits":{"timeout_ms":1,"x":2}}"#).errors[0].pointer, "/limits/x");
+    }
+
+    #[test]
+    fn a_missing_field_is_pointed_at() {
+        assert_eq!(refused(r#"{"limits":{}}"#).errors[0].pointer, "/limits/timeout_ms");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::Problem;
 use crate::layer::{PROBLEM_JSON, RequestContext};
+use crate::seal::Seal;
 
 /// The header, if the request has one; 422 when it is empty or over 255 bytes.
 #[derive(Debug, Clone)]
@@ -64,12 +65,23 @@ pub enum Begun {
 impl Keyed<'_> {
     /// Takes the key, when there is one.
     pub async fn begin(self) -> Result<Begun, Problem> {
+        self.take(None).await
+    }
+
+    /// As [`Keyed::begin`], for answers that hold a secret: they are kept encrypted.
+    pub async fn begin_sealed(self) -> Result<Begun, Problem> {
+        let seal = self.idempotency.key.as_deref().map(Seal::new).transpose()?;
+        self.take(seal).await
+    }
+
+    async fn take(self, seal: Option<Seal>) -> Result<Begun, Problem> {
         let mut hold = Hold {
             store: IdempotencyStore::new(self.database.service()),
             database: self.database.clone(),
             tenant: self.tenant,
             route: self.route,
             key_hash: None,
+            seal,
             request_id: self.idempotency.request_id,
         };
         let Some(key) = self.idempotency.key else { return Ok(Begun::Mine(hold)) };
@@ -87,7 +99,12 @@ impl Keyed<'_> {
                 Ok(Begun::Mine(hold))
             }
             Lookup::Orphaned(object) => Ok(Begun::Made(object)),
-            Lookup::Replay(answer) => Ok(Begun::Replay(replay(answer))),
+            Lookup::Replay(mut answer) => {
+                if let Some(seal) = &hold.seal {
+                    answer.body = seal.open(&answer.body)?;
+                }
+                Ok(Begun::Replay(replay(answer)))
+            }
             Lookup::InProgress => {
                 Err(Problem::conflict("idempotency_in_progress", "The first request with this Idempotency-Key is still running."))
             }
@@ -108,6 +125,8 @@ pub struct Hold {
     route: &'static str,
     /// None for a request without a key.
     key_hash: Option<Vec<u8>>,
+    /// Encrypts the kept answer.
+    seal: Option<Seal>,
     request_id: String,
 }
 
@@ -122,7 +141,7 @@ impl Hold {
 
     /// Keeps the answer and passes it on. Answers of 5xx and 429 give the key back.
     pub async fn finish(self, answer: Result<Response, Problem>) -> Result<Response, Problem> {
-        let Some(key_hash) = self.key_hash else { return answer };
+        let Some(key_hash) = self.key_hash.clone() else { return answer };
         let mut tx = self.database.tenant(self.tenant).await?;
         let answer = match answer {
             Err(problem) if problem.status().is_server_error() || problem.status() == StatusCode::TOO_MANY_REQUESTS => {
@@ -131,7 +150,7 @@ impl Hold {
             }
             Err(problem) => {
                 let body = serde_json::to_vec(&problem.document(&self.request_id)).map_err(Problem::internal)?;
-                let kept = Answer { status: problem.status().as_u16(), location: None, body };
+                let kept = Answer { status: problem.status().as_u16(), location: None, body: self.kept(body)? };
                 self.store.finish(&mut tx, self.route, &key_hash, &kept).await?;
                 Err(problem)
             }
@@ -139,13 +158,22 @@ impl Hold {
                 let (parts, body) = response.into_parts();
                 let body = body.collect().await.map_err(Problem::internal)?.to_bytes();
                 let location = parts.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-                let kept = Answer { status: parts.status.as_u16(), location, body: body.to_vec() };
+                let kept = Answer { status: parts.status.as_u16(), location, body: self.kept(body.to_vec())? };
                 self.store.finish(&mut tx, self.route, &key_hash, &kept).await?;
                 Ok(Response::from_parts(parts, Body::from(body)))
             }
         };
         tx.commit().await?;
         answer
+    }
+}
+
+impl Hold {
+    fn kept(&self, body: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        match &self.seal {
+            Some(seal) => seal.seal(body),
+            None => Ok(body),
+        }
     }
 }
 

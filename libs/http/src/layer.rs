@@ -11,8 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Problem;
 
-/// No body is larger, whatever the route (80 MiB).
-const MAX_BODY: usize = 80 << 20;
+/// Largest body of a route that does not say otherwise.
+const MAX_BODY: usize = 1 << 20;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -100,6 +100,15 @@ impl Problem {
             .header(axum::http::header::RETRY_AFTER, HeaderValue::from(retry_after_s))
     }
 
+    /// A tenant's quota that another service found spent.
+    pub fn over_quota(code: &str, detail: impl Into<String>) -> Self {
+        match code {
+            "max_queued" => Self::too_many("max_queued", detail, 1),
+            "executions_per_minute" => Self::too_many("executions_per_minute", detail, 60),
+            _ => Self::forbidden(detail),
+        }
+    }
+
     /// Cannot be served now through no fault of the caller.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
@@ -120,6 +129,14 @@ impl Problem {
 
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(crate) fn document(&self, request_id: &str) -> ProblemDocument {
