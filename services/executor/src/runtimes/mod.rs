@@ -141,7 +141,7 @@ impl Runtimes {
         for id in config.environments {
             let recipe = Recipe::named(&id).ok_or(RuntimesError::UnknownEnvironment(id))?;
             let environments = config.cache_dir.join("environments");
-            let entry = match recipe.choose(&pythons) {
+            let entry = match Recipe::choose(&pythons) {
                 Ok(python) => {
                     let build = Build { recipe, interpreter: python.clone(), environments };
                     let command = layout.environment(recipe.id, &build.directory(), python);

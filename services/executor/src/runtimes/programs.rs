@@ -11,7 +11,8 @@ use crate::sandbox::{Bind, RuntimeCommand};
 struct Language {
     id: &'static str,
     title: &'static str,
-    language: &'static str,
+    /// As in [`Runtime::language`].
+    name: &'static str,
     ask_version: &'static [&'static str],
     /// Between the program and the script.
     flags: &'static [&'static str],
@@ -22,7 +23,7 @@ const LANGUAGES: [Language; 2] = [
     Language {
         id: "bash",
         title: "Bash",
-        language: "bash",
+        name: "bash",
         ask_version: &["--noprofile", "--norc", "-c", "printf %s \"${BASH_VERSION%%(*}\""],
         flags: &["--noprofile", "--norc"],
         script_name: "main.sh",
@@ -30,7 +31,7 @@ const LANGUAGES: [Language; 2] = [
     Language {
         id: "node",
         title: "Node.js",
-        language: "javascript",
+        name: "javascript",
         ask_version: &["-p", "process.versions.node"],
         flags: &[],
         script_name: "main.js",
@@ -67,7 +68,7 @@ async fn version(language: &Language, program: &Path) -> Option<String> {
 fn runtime(language: &Language, version: String) -> Runtime {
     Runtime {
         id: language.id.to_owned(),
-        language: language.language.to_owned(),
+        language: language.name.to_owned(),
         title: format!("{} {version}", language.title),
         version,
         aliases: Vec::new(),
