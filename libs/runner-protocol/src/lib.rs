@@ -10,9 +10,7 @@ mod frame;
 mod message;
 
 pub use frame::{Decoder, Message, ProtocolError, encode};
-pub use message::{
-    Command, Confinement, DiskUse, Exit, ExitStatus, Program, Report, StartFailure, Stopped, Stream, StreamTotal,
-};
+pub use message::{Command, Confinement, DiskUse, Exit, ExitStatus, Program, Report, StartFailure, Stopped, Stream, StreamTotal};
 
 /// Version of this protocol; both sides must have the same.
 pub const VERSION: u32 = 1;

@@ -23,12 +23,17 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
     /// The runner is in place and waits for a program.
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     /// The program's interpreter has been executed; the clock runs.
     Started,
     /// The program could not be executed; nothing ran.
     StartFailed(StartFailure),
-    Output { stream: Stream, bytes: Vec<u8> },
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
     /// One document from the display descriptor, not yet checked.
     Display(Vec<u8>),
     WaitingForInput(bool),

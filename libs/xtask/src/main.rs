@@ -10,7 +10,7 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo run --release -p xtask -- COMMAND
+const USAGE: &str = "usage: cargo xtask COMMAND
   test [FILTER]        the whole check, as CI runs it; with FILTER only the tests whose name holds it
   check-deps           the crates depend on each other only in the allowed direction
   openapi [--check]    writes the OpenAPI document of the code, or compares the committed one with it";

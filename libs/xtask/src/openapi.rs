@@ -24,7 +24,7 @@ pub fn check() -> anyhow::Result<()> {
     }
     let line = found.lines().zip(generated.lines()).take_while(|(left, right)| left == right).count() + 1;
     anyhow::bail!(
-        "{} is not what the code generates (first difference in line {line}): cargo run --release -p xtask -- openapi",
+        "{} is not what the code generates (first difference in line {line}): cargo xtask openapi",
         file.display()
     )
 }

@@ -8,6 +8,7 @@ use kiln_bus::Bus;
 use kiln_db::Database;
 use kiln_http::auth::Verifier;
 use kiln_runtime::outbox::Relay;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::password::Hasher;
@@ -27,6 +28,8 @@ pub struct Parts {
     pub signing: SigningKeys,
     pub signups: RateLimit,
     pub verifier: Verifier,
+    /// Requests that go on after their client has left.
+    pub requests: TaskTracker,
 }
 
 impl App {

@@ -31,6 +31,8 @@ use futures::FutureExt as _;
 use kiln_http::auth::Verifier;
 use kiln_runtime::outbox::Relay;
 use kiln_runtime::{Deps, Ready, Service, Task};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use config::{Config, QuotaDefaults};
 pub use routes::api;
@@ -45,6 +47,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         signing: signing::SigningKeys::load(&database).await.context("cannot load the signing keys")?,
         signups: rate_limit::RateLimit::per_minute("signup", config.signups_per_minute)?,
         verifier: verifier.clone(),
+        requests: TaskTracker::new(),
         bus: deps.bus.clone(),
         config,
         database,
@@ -55,8 +58,17 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         Task::new("auth-verifier", verifier.run(deps.shutdown.clone())),
         Task::new("auth-sweep", sweep::run(app.clone(), deps.shutdown.clone())),
     ];
+    tasks.push(Task::new("auth-requests", finish_requests(app.clone(), deps.shutdown.clone())));
     tasks.extend(responder::tasks(&app, &deps.shutdown));
     Ok(Service { name: "auth", routes: routes::router(app.clone()), tasks, ready: ready(app) })
+}
+
+/// Waits at shutdown for the requests whose client has left.
+async fn finish_requests(app: app::App, shutdown: CancellationToken) -> anyhow::Result<()> {
+    shutdown.cancelled().await;
+    app.requests.close();
+    app.requests.wait().await;
+    Ok(())
 }
 
 fn ready(app: app::App) -> Ready {

@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::refresh::{RefreshToken, Verdict, judge};
 use crate::sign_ins::{self, Because, Device};
+use crate::tenants::Tenant;
+use crate::users::User;
 
 const MAX_USER_AGENT: usize = 400;
 
@@ -31,6 +33,15 @@ pub struct Tokens {
     pub token_type: &'static str,
     /// Life of the access token in seconds.
     pub expires_in: u64,
+}
+
+/// A fresh pair, with whom it is for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedIn {
+    pub user: User,
+    pub tenant: Tenant,
+    #[serde(flatten)]
+    pub tokens: Tokens,
 }
 
 /// A person with a refresh token not yet handed out.

@@ -9,7 +9,6 @@ use kiln_runtime::outbox::Relay;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::config::QuotaDefaults;
 use crate::names::slug;

@@ -5,7 +5,6 @@ use kiln_http::Problem;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::email::Email;
 

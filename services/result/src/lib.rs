@@ -43,6 +43,8 @@ impl Default for Config {
     }
 }
 
+pub use routes::api;
+
 /// What every part of the result service shares.
 pub(crate) struct Results {
     database: Database,

@@ -94,6 +94,7 @@ pub async fn note_attempts(tx: &mut SystemTx, attempts: &[(ExecutionId, TenantId
 /// Stores the frames of attempts that count; a repeat, an earlier attempt's, or one after the end changes nothing.
 pub async fn insert_frames(tx: &mut SystemTx, frames: &[NewFrame]) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = frames.iter().map(|frame| frame.execution.0).collect();
+    let tenants: Vec<Uuid> = frames.iter().map(|frame| frame.tenant.0).collect();
     let attempts: Vec<i32> = frames.iter().map(|frame| frame.attempt).collect();
     let seqs: Vec<i32> = frames.iter().map(|frame| frame.seq).collect();
     let kinds: Vec<String> = frames.iter().map(|frame| frame.kind.as_str().to_owned()).collect();
@@ -101,14 +102,16 @@ pub async fn insert_frames(tx: &mut SystemTx, frames: &[NewFrame]) -> Result<(),
     sqlx::query!(
         "INSERT INTO result.frame (execution_id, tenant_id, attempt, seq, kind, body)
          SELECT n.id, e.tenant_id, n.attempt, n.seq, n.kind, n.body
-         FROM UNNEST($1::uuid[], $2::int[], $3::int[], $4::text[], $5::bytea[]) AS n(id, attempt, seq, kind, body)
-         JOIN result.execution AS e ON e.id = n.id AND e.attempt = n.attempt AND e.ended_seq IS NULL
+         FROM UNNEST($1::uuid[], $6::uuid[], $2::int[], $3::int[], $4::text[], $5::bytea[]) AS n(id, tenant_id, attempt, seq, kind, body)
+         JOIN result.execution AS e
+           ON e.id = n.id AND e.tenant_id = n.tenant_id AND e.attempt = n.attempt AND e.ended_seq IS NULL
          ON CONFLICT DO NOTHING",
         &ids,
         &attempts,
         &seqs,
         &kinds,
         &bodies as _,
+        &tenants,
     )
     .execute(&mut **tx)
     .await

@@ -1,10 +1,11 @@
 //! The system calls a program may make, as data, compiled before the program is there.
 //!
-//! Three filters are stacked, the kernel takes the strictest answer and, between equals, the last one's:
-//! 1. the allow list: anything not on it, unknown numbers and the x32 range included, is `ENOSYS`, so that
+//! Three filters are stacked, and a call is made only when all of them let it through:
+//! 1. the known calls: anything else, unknown numbers and the x32 range included, is `ENOSYS`, so that
 //!    a C library falls back (`clone3`) as on an older kernel;
-//! 2. calls that exist and are refused by policy are `EPERM`, by number or by argument;
-//! 3. device controls outside a short list are `ENOTTY`.
+//! 2. device controls outside a short list are `ENOTTY`;
+//! 3. known calls that are refused by policy are `EPERM`, by number or by argument. This one is installed
+//!    last, because it refuses the installing of filters as well.
 
 use std::collections::BTreeMap;
 
@@ -29,11 +30,11 @@ pub fn allowed_system_calls() -> &'static [c_long] {
 
 impl Filters {
     pub fn compile() -> Result<Self, BackendError> {
-        let allow = ALLOWED.iter().map(|&number| (number, Vec::new())).collect();
-        let allow = filter(allow, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow)?;
+        let known = ALLOWED.iter().chain(REFUSED).map(|&number| (number, Vec::new())).collect();
+        let known = filter(known, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow)?;
         let refuse = filter(refused()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)))?;
         let devices = filter(devices()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::ENOTTY)))?;
-        Ok(Self(vec![allow, refuse, devices]))
+        Ok(Self(vec![known, devices, refuse]))
     }
 
     /// Installs every filter on the calling thread, for good. `no_new_privs` is set by it.

@@ -3,9 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use kiln_runner_protocol::{
-    Command, DiskUse, Exit, ExitStatus, Program, ProtocolError, Report, Stopped, Stream, VERSION,
-};
+use kiln_runner_protocol::{Command, DiskUse, Exit, ExitStatus, Program, ProtocolError, Report, Stopped, Stream, VERSION};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -232,8 +230,7 @@ impl Run {
     fn wait(&self, link: &Link) -> Result<Ready, RunnerError> {
         let room = link.has_room();
         let link_events = if link.is_behind() { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
-        let mut descriptors =
-            vec![PollFd::new(link.as_fd(), link_events), PollFd::new(self.children.as_fd(), PollFlags::POLLIN)];
+        let mut descriptors = vec![PollFd::new(link.as_fd(), link_events), PollFd::new(self.children.as_fd(), PollFlags::POLLIN)];
         let [stdout, stderr] = &self.channels;
         for pipe in [&stdout.pipe, &stderr.pipe, &self.display] {
             // A descriptor without flags is only watched for its end, so one that is not to be read is left out.

@@ -33,6 +33,8 @@ pub use config::Config;
 use fleet::Fleet;
 use runtimes::Runtimes;
 
+pub use routes::api;
+
 /// What every part of the scheduler shares.
 pub(crate) struct Scheduler {
     config: Config,

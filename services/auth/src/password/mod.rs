@@ -9,7 +9,7 @@ mod hasher;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-pub use hasher::{Busy, Hasher, Turn};
+pub use hasher::{Busy, Hasher};
 
 const MIN_CHARS: usize = 15;
 /// Longer ones are refused, never cut.

@@ -70,11 +70,12 @@ pub async fn create_api_key(
         Begun::Made(_) => return Err(Problem::internal("a key is never bound to its idempotency key")),
     };
     // In a task of its own: a caller that hangs up must not leave the idempotency key held.
+    let creator = app.clone();
     let work = async move {
-        let answer = create(&app, &caller, &device, user.user_id, &body).await;
+        let answer = create(&creator, &caller, &device, user.user_id, &body).await;
         hold.finish(answer).await
     };
-    tokio::spawn(work).await.map_err(Problem::internal)?
+    app.requests.spawn(work).await.map_err(Problem::internal)?
 }
 
 async fn create(
@@ -99,9 +100,12 @@ async fn create(
 fn accept(request: ApiKeyRequest, created_by: kiln_domain::UserId) -> Result<NewApiKey, Problem> {
     let mut errors = Vec::new();
     let name = parse_name(&request.name).map_err(|error| errors.push(FieldError::new("/name", error.to_string())));
-    let mut scopes = request.scopes;
-    scopes.sort_unstable();
-    scopes.dedup();
+    let mut scopes = Vec::new();
+    for scope in request.scopes {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
     if scopes.is_empty() {
         errors.push(FieldError::new("/scopes", "must name at least one scope"));
     }

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::email::Email;
 use crate::rate_limit::with_headers;
-use crate::session::{Session, Tokens};
+use crate::session::{Session, SignedIn};
 use crate::sign_ins::{self, Device};
 use crate::users::{self, Credentials};
-use crate::{audit, login_throttle, password};
+use crate::{audit, login_throttle, password, tenants};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +26,7 @@ pub struct LoginRequest {
 
 /// Log in
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", request_body = LoginRequest, responses(
-    (status = 200, body = Tokens),
+    (status = 200, body = SignedIn),
     (status = 401, body = ProblemDocument, description = "Unknown address or wrong password."),
     (status = 429, body = ProblemDocument, description = "Too many failed logins of this account from this address."),
 ))]
@@ -60,23 +60,25 @@ pub async fn login(
     let mut tx = app.database.system().await?;
     attempt.succeeded(&mut tx).await?;
     let memberships = users::memberships(&mut tx, user.id).await?;
-    let Some(tenant) = memberships.first() else {
+    let Some(first) = memberships.first() else {
         return Err(Problem::forbidden("This account belongs to no tenant."));
     };
+    let tenant = tenants::find(&mut tx, first.id).await?.ok_or_else(|| Problem::internal("a member's tenant is not there"))?;
     let sign_in_id = sign_ins::start(&mut tx, &app.config, user.id, &device).await?;
     let identity = UserIdentity {
         user_id: user.id,
         tenant_id: tenant.id,
-        role: tenant.role,
+        role: first.role,
         sign_in_id,
         platform_admin: user.platform_admin,
     };
     let session = Session::begin(&mut tx, &app, identity).await?;
     let mut entry = audit::Entry::by(&identity.into(), device.address, "sign_in.started", sign_in_id);
-    entry.email = Some(user.email);
+    entry.email = Some(user.email.clone());
     entry.write(&mut tx).await?;
     tx.commit().await?;
-    session.answer(&app, &headers, StatusCode::OK, session.tokens(&app)?)
+    let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
+    session.answer(&app, &headers, StatusCode::OK, body)
 }
 
 /// No account has a longer password, so its first bytes are as wrong as the whole.

@@ -7,7 +7,6 @@ use kiln_http::auth::Caller;
 use kiln_http::{Problem, ProblemDocument};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::users::{self, Membership, User};

@@ -6,7 +6,7 @@ use axum::response::Response;
 use kiln_domain::Role;
 use kiln_http::auth::{ClientAddress, UserIdentity};
 use kiln_http::{ApiJson, FieldError, Problem, ProblemDocument};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -14,10 +14,10 @@ use crate::audit;
 use crate::email::Email;
 use crate::names::parse_name;
 use crate::password;
-use crate::session::{Session, Tokens};
+use crate::session::{Session, SignedIn};
 use crate::sign_ins::{self, Device};
-use crate::tenants::{self, Tenant};
-use crate::users::{self, User};
+use crate::tenants;
+use crate::users;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,14 +33,6 @@ pub struct SignupRequest {
     tenant_name: Option<String>,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct SignedUp {
-    user: User,
-    tenant: Tenant,
-    #[serde(flatten)]
-    tokens: Tokens,
-}
-
 /// A request whose every field is acceptable.
 struct Signup {
     email: Email,
@@ -51,7 +43,7 @@ struct Signup {
 
 /// Sign up
 #[utoipa::path(post, path = "/api/v1/auth/signup", tag = "auth", request_body = SignupRequest, responses(
-    (status = 201, body = SignedUp),
+    (status = 201, body = SignedIn),
     (status = 409, body = ProblemDocument, description = "The e-mail address has an account."),
     (status = 422, body = ProblemDocument, description = "A field is not acceptable."),
     (status = 429, body = ProblemDocument, description = "Too many sign-ups from this address."),
@@ -86,7 +78,7 @@ pub async fn signup(
     tx.commit().await?;
     app.relay.send(messages);
 
-    let body = SignedUp { user, tenant, tokens: session.tokens(&app)? };
+    let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
     let mut response = session.answer(&app, &headers, StatusCode::CREATED, body)?;
     response.headers_mut().extend(limit);
     Ok(response)

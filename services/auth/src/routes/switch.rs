@@ -8,7 +8,6 @@ use kiln_http::auth::{Caller, UserIdentity};
 use kiln_http::{ApiJson, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::session::{Session, Tokens};

@@ -34,6 +34,15 @@ impl FromRef<AppState> for Verifier {
 }
 
 pub fn router(results: Arc<Results>) -> OpenApiRouter {
+    routes().with_state(AppState(results))
+}
+
+/// The routes' document, without a service.
+pub fn api() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(stdin::write_stdin))
         .layer(DefaultBodyLimit::max(stdin::MAX_BODY))
@@ -46,7 +55,6 @@ pub fn router(results: Arc<Results>) -> OpenApiRouter {
         .routes(routes!(raw::get_stdout))
         .routes(routes!(raw::get_stderr))
         .routes(routes!(files::get_file))
-        .with_state(AppState(results))
 }
 
 impl Results {

@@ -31,12 +31,19 @@ impl FromRef<AppState> for Verifier {
 
 pub fn router(scheduler: Arc<Scheduler>) -> OpenApiRouter {
     let large_bodies = Arc::new(tokio::sync::Semaphore::new(scheduler.config.max_large_bodies));
+    routes().layer(axum::Extension(create::LargeBodies(large_bodies))).with_state(AppState(scheduler))
+}
+
+/// The routes' document, without a service.
+pub fn api() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_execution))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::Extension(create::LargeBodies(large_bodies)))
         .routes(routes!(list::list_executions))
         .routes(routes!(runtimes::list_runtimes))
         .routes(routes!(limits::get_limits))
-        .with_state(AppState(scheduler))
 }
