@@ -45,7 +45,11 @@ impl RuntimesConfig {
     /// The runtimes as delivered: what the environment of this process leads to, and `base`.
     pub fn new(data_dir: PathBuf) -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache_home = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+        let for_user = || {
+            let root = nix::unistd::geteuid().is_root();
+            if root { Some(PathBuf::from("/var/cache")) } else { variable("HOME").map(|home| home.join(".cache")) }
+        };
+        let cache_home = variable("XDG_CACHE_HOME").or_else(for_user);
         let cache_dir = cache_home.map_or_else(|| data_dir.join("cache"), |cache| cache.join("kiln"));
         Self { data_dir, cache_dir, environments: vec!["base".to_owned()], search: Search::from_environment() }
     }

@@ -94,8 +94,8 @@ async fn watch(api: &Api, id: &str, interactive: bool) -> anyhow::Result<Option<
 async fn heed_interruptions(api: &Api, id: &str, program: Option<mpsc::Sender<()>>) -> anyhow::Result<()> {
     if let Some(program) = program {
         tokio::signal::ctrl_c().await?;
-        // Its receiver lives as long as the console; when that has gone, so has this.
-        drop(program.try_send(()));
+        // One that waits to be sent is enough; and a console that has gone needs none.
+        let _full_or_gone = program.try_send(());
     }
     tokio::signal::ctrl_c().await?;
     eprintln!("kiln: cancelling; Ctrl-C again leaves the run to itself");
