@@ -2,6 +2,7 @@
 
 mod api_document;
 mod assemble;
+mod client;
 mod command;
 mod migrate;
 mod output;
