@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::AsyncWriteExt;
 
 use crate::deployment::Addresses;
 use crate::guardian::Guardian;
@@ -20,8 +19,6 @@ use crate::{Api, Tenant, descendants, kill_all};
 const START_DEADLINE: Duration = Duration::from_secs(90);
 /// How long it may take to stop everything it started.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-/// How long a command of the client may take.
-const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
 
 /// `kiln up` on a data directory of its own; all of it ends with this value.
 pub struct Installation {
@@ -30,15 +27,6 @@ pub struct Installation {
     url: String,
     /// From the start of the process to the line that says it is ready.
     pub ready_after: Duration,
-}
-
-/// What a command printed, and how it ended.
-#[derive(Debug)]
-pub struct Finished {
-    /// None when a signal ended it.
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
 }
 
 /// The program under test: `$KILN_BIN`, else the one that cargo built beside this test.
@@ -66,18 +54,22 @@ pub(crate) fn kiln_command() -> Command {
 }
 
 impl Installation {
-    /// Brings up a new installation.
-    ///
-    /// # Panics
-    /// When it is not ready in time, with what it had logged.
+    /// Where an installation will be; nothing is started or written yet.
+    pub fn new() -> Self {
+        Self { guardian: Guardian::new("up"), child: None, url: String::new(), ready_after: Duration::ZERO }
+    }
+
+    /// A new installation that is up.
     pub fn start() -> Self {
-        let mut installation =
-            Self { guardian: Guardian::new("up"), child: None, url: String::new(), ready_after: Duration::ZERO };
+        let mut installation = Self::new();
         installation.up();
         installation
     }
 
-    /// Starts again on the same data, after `stop` or `kill`.
+    /// Starts it, for the first time or again on the same data after `stop` or `kill`.
+    ///
+    /// # Panics
+    /// When it is not ready in time, with what it had logged.
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "it is up already");
         let log = File::create(self.log()).expect("the scratch directory can be written");
@@ -129,6 +121,14 @@ impl Installation {
         let children = descendants(child.id());
         kill_all(&[child.id()]);
         kill_all(&children);
+        child.wait().expect("a child can be waited for");
+        self.guardian.watch(&[]);
+    }
+
+    /// `kill -9` of the process that was started, and of nothing else.
+    pub fn kill_process_only(&mut self) {
+        let mut child = self.child.take().expect("it is up");
+        kill_all(&[child.id()]);
         child.wait().expect("a child can be waited for");
         self.guardian.watch(&[]);
     }
@@ -186,34 +186,14 @@ impl Installation {
         Arc::new(Addresses::one(&self.url))
     }
 
-    /// A command of the program for this installation, with a home for its credentials that is not the user's.
-    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = kiln_command();
-        command.args(arguments).env("XDG_CONFIG_HOME", self.guardian.directory().join("config"));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut command = tokio::process::Command::from(command);
-        command.kill_on_drop(true);
-        command
-    }
-
-    /// Runs a command to its end with this on its standard input.
-    pub async fn finished(&self, arguments: &[&str], stdin: &str) -> Finished {
-        let mut child = self.command(arguments).spawn().expect("kiln can be started");
-        let mut input = child.stdin.take().expect("stdin is a pipe");
-        let run = async {
-            // A command that does not read its input may close it.
-            let _closed = input.write_all(stdin.as_bytes()).await;
-            drop(input);
-            child.wait_with_output().await.expect("a child can be waited for")
-        };
-        let output = tokio::time::timeout(COMMAND_DEADLINE, run).await;
-        let output = output.unwrap_or_else(|_| panic!("kiln {arguments:?} has not ended within {COMMAND_DEADLINE:?}"));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
-    }
-
     fn log(&self) -> PathBuf {
         self.guardian.directory().join("up.log")
+    }
+}
+
+impl Default for Installation {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
