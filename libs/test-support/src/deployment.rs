@@ -1,7 +1,7 @@
 //! The one running Kiln that the tests of a test program share, and a test's visit to it.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -57,6 +57,7 @@ enum Turn {
 
 static TURNS: RwLock<()> = RwLock::const_new(());
 static SHARED: OnceLock<Deployment> = OnceLock::new();
+static ATTEMPTED: AtomicBool = AtomicBool::new(false);
 static VISITS: AtomicU32 = AtomicU32::new(0);
 
 impl Addresses {
@@ -92,14 +93,18 @@ impl Addresses {
 impl Deployment {
     /// The shared deployment, started by the first test that asks.
     fn shared(mode: Mode) -> &'static Self {
-        let shared = SHARED.get_or_init(|| match mode {
-            Mode::All => {
-                let installation = Installation::start();
-                Self { mode, addresses: installation.addresses(), _running: Running::All(Box::new(installation)) }
-            }
-            Mode::Split => {
-                let split = Split::start();
-                Self { mode, addresses: split.addresses(), _running: Running::Split(split) }
+        let shared = SHARED.get_or_init(|| {
+            // One attempt: a start that fails takes long, and would fail again for each test.
+            assert!(!ATTEMPTED.swap(true, Ordering::Relaxed), "the deployment did not start; the first failed test says why");
+            match mode {
+                Mode::All => {
+                    let installation = Installation::start();
+                    Self { mode, addresses: installation.addresses(), _running: Running::All(Box::new(installation)) }
+                }
+                Mode::Split => {
+                    let split = Split::start();
+                    Self { mode, addresses: split.addresses(), _running: Running::Split(split) }
+                }
             }
         });
         assert!(shared.mode == mode, "a test program has one deployment");
