@@ -68,16 +68,19 @@ pub fn start_postgres(directory: &Path) -> Outside {
     Outside { child, port }
 }
 
-/// A fresh NATS server with JetStream and without accounts.
-pub fn start_nats(directory: &Path) -> Outside {
+/// A fresh NATS server with JetStream and these users, whose password is their name.
+pub fn start_nats(directory: &Path, users: &[&str]) -> Outside {
     let log_path = directory.join("nats.log");
     let log = File::create(&log_path).expect("the scratch directory can be written");
     let port = free_port();
     let config = directory.join("nats.conf");
     let store = directory.join("jetstream");
+    let users: Vec<_> = users.iter().map(|user| format!("{{ user: {user}, password: {user} }}")).collect();
     let text = format!(
-        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always }}\n",
-        store.display()
+        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
+         authorization {{ users: [ {} ] }}\n",
+        store.display(),
+        users.join(", ")
     );
     fs::write(&config, text).expect("the scratch directory can be written");
     let mut child = Command::new(nats_server())

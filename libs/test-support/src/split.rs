@@ -13,6 +13,13 @@ use crate::outside::{Outside, free_port, start_nats, start_postgres};
 
 const START_DEADLINE: Duration = Duration::from_secs(90);
 
+const NATS_USERS: [&str; 5] = ["operator", "auth", "scheduler", "executor", "result"];
+
+struct Ports {
+    postgres: u16,
+    nats: u16,
+}
+
 /// The running services; they end with this value.
 pub struct Split {
     guardian: Guardian,
@@ -30,10 +37,11 @@ impl Split {
     pub fn start() -> Self {
         let guardian = Guardian::new("split");
         let directory = guardian.directory();
-        let outside = [start_postgres(directory), start_nats(directory)];
+        let outside = [start_postgres(directory), start_nats(directory, &NATS_USERS)];
         let [postgres, nats] = &outside;
-        migrate(postgres.port, directory);
-        let serve = |name| serve(name, postgres.port, nats.port, directory);
+        let ports = Ports { postgres: postgres.port, nats: nats.port };
+        migrate(&ports, directory);
+        let serve = |name| serve(name, &ports, directory);
         let services = ["auth", "scheduler", "result", "executor"].map(serve).into();
         let mut split = Self { guardian, services, outside };
         let all = split.services.iter().map(|serving| &serving.child).chain(split.outside.iter().map(|outside| &outside.child));
@@ -68,20 +76,18 @@ impl Split {
     }
 }
 
-fn migrate(postgres: u16, directory: &Path) {
-    let output = settings(kiln_command(), postgres).arg("migrate").current_dir(directory).output().expect("kiln can be started");
+fn migrate(ports: &Ports, directory: &Path) {
+    let output = settings(ports).arg("migrate").current_dir(directory).output().expect("kiln can be started");
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "kiln migrate failed: {text}");
 }
 
-fn serve(name: &'static str, postgres: u16, nats: u16, directory: &Path) -> Serving {
+fn serve(name: &'static str, ports: &Ports, directory: &Path) -> Serving {
     let log = File::create(directory.join(format!("{name}.log"))).expect("the scratch directory can be written");
     let port = free_port();
-    let child = settings(kiln_command(), postgres)
+    let child = settings(ports)
         .args(["serve", "--target", name])
         .env("KILN_LISTEN", format!("127.0.0.1:{port}"))
-        .env("KILN_METRICS_LISTEN", "127.0.0.1:0")
-        .env("KILN_NATS__URL", format!("nats://127.0.0.1:{nats}"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a descriptor can be doubled"))
         .stderr(log)
@@ -91,11 +97,17 @@ fn serve(name: &'static str, postgres: u16, nats: u16, directory: &Path) -> Serv
     Serving { name, child, url: format!("http://127.0.0.1:{port}") }
 }
 
-/// The same settings that the chart gives, as environment variables.
-fn settings(mut command: Command, postgres: u16) -> Command {
+/// The program with the settings that the chart gives, as environment variables.
+fn settings(ports: &Ports) -> Command {
+    let mut command = kiln_command();
     for (name, user) in [("OWNER", "postgres"), ("AUTH", "kiln_auth"), ("SCHEDULER", "kiln_scheduler"), ("RESULT", "kiln_result")]
     {
-        command.env(format!("KILN_DATABASE__{name}"), format!("postgres://{user}@127.0.0.1:{postgres}/postgres"));
+        command.env(format!("KILN_DATABASE__{name}"), format!("postgres://{user}:secret@127.0.0.1:{}/postgres", ports.postgres));
+    }
+    command.env("KILN_NATS__URL", format!("nats://127.0.0.1:{}", ports.nats));
+    for user in NATS_USERS {
+        let name = user.to_uppercase();
+        command.env(format!("KILN_NATS__{name}__USER"), user).env(format!("KILN_NATS__{name}__PASSWORD"), user);
     }
     command
 }
