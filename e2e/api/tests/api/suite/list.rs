@@ -85,7 +85,7 @@ async fn bad_queries_are_refused() {
     {
         tenant.get(&format!("/executions?{query}")).await.problem(400);
     }
-    for query in ["status=done", "label=nokey", "nope=1"] {
+    for query in ["status=done", "label=nokey"] {
         let answer = tenant.get(&format!("/executions?{query}")).await;
         let status = answer.status;
         assert!(status == 400 || status == 422, "{query}: {status}");
