@@ -41,3 +41,16 @@ async fn a_live_run_is_a_conflict_and_an_unknown_one_404() {
     tenant.ended(&id, SOON).await;
     tenant.call(Method::POST, &format!("/executions/{}/retry", uuid::Uuid::now_v7())).await.problem(404);
 }
+
+#[tokio::test]
+async fn a_repeated_request_makes_one_execution() {
+    let (_kiln, tenant) = visit().await;
+    let run = tenant.run("print(1)").await;
+    let path = format!("/executions/{}/retry", run["id"].as_str().unwrap());
+    let retry = || tenant.call(Method::POST, &path).header("idempotency-key", "again");
+    let (first, second) = (retry().await.expect(202), retry().await.expect(202));
+    assert_eq!(first.json()["id"], second.json()["id"]);
+    assert_eq!(second.header("idempotency-replayed"), "true");
+    let listed = tenant.get("/executions").await.expect(200).json();
+    assert_eq!(listed["data"].as_array().unwrap().len(), 2);
+}
