@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a client sees of an execution's progress. A terminal status never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Queued,
@@ -53,6 +54,7 @@ impl Status {
 
 /// Why an execution did not succeed, from the supervisor and the kernel's counters alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonCode {
     ExitCode,
@@ -71,6 +73,7 @@ pub enum ReasonCode {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reason {
     pub code: ReasonCode,
     /// Plain words for the user, with the figures that explain the end.
@@ -79,6 +82,7 @@ pub struct Reason {
 
 /// A limit that was met by a run that succeeded all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Warning {
     pub code: ReasonCode,
     pub message: String,
@@ -86,6 +90,7 @@ pub struct Warning {
 
 /// What the run used, by the kernel's counters and a monotonic clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     pub wall_ms: u64,
     pub cpu_ms: u64,
@@ -94,6 +99,7 @@ pub struct Usage {
 
 /// Whether the sandbox had been made ahead of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     Cold,
@@ -102,6 +108,7 @@ pub enum Start {
 
 /// A regular file that a run left in its working directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutputFile {
     /// Relative to the working directory; bytes that are not UTF-8 are escaped.
     pub path: String,
@@ -110,6 +117,7 @@ pub struct OutputFile {
 
 /// How one attempt ended: the executor's verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ended {
     /// Terminal always.
     pub status: Status,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The limits of one run, each enforced by the kernel or by the supervisor's own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Wall-clock time from the program's start, in milliseconds.
@@ -22,6 +23,7 @@ pub struct Limits {
 
 /// The limits that a request names; the others keep their default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsPatch {
     pub timeout_ms: Option<u64>,
@@ -34,6 +36,7 @@ pub struct LimitsPatch {
 
 /// The smallest and largest values a caller may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LimitRange {
     pub minimum: Limits,
     pub maximum: Limits,

@@ -1,1 +1,38 @@
-//! TODO
+//! What the services say to each other over NATS: subjects, events, output frames and requests.
+//!
+//! Each payload has one version, named in its subject. A field may be added with a default;
+//! anything else is a new version.
+
+mod control;
+mod envelope;
+mod execution;
+mod frame;
+pub mod subject;
+mod task;
+mod tenant;
+
+pub use control::{
+    AWAIT_ENDED, AWAIT_LIVE, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply, Delete, DeleteReply, Describe, DescribeReply,
+    Heartbeat, HeartbeatReply, LiveAttempt, Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply,
+    WaitingFor, Why, WhyReply,
+};
+pub use envelope::Envelope;
+pub use execution::{ExecutionRecord, Finished};
+pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
+pub use task::{InputFile, Payload, PayloadSource, Task};
+pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantQuota};
+
+mod base64_bytes {
+    //! Bytes as base64 text inside JSON.
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

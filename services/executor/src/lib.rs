@@ -1,1 +1,95 @@
-//! TODO
+//! The executor: pulls attempts, claims each, runs it in a sandbox of its own, streams what it prints, and reports how it
+//! ended. It has no database and decides no policy.
+
+mod config;
+mod control;
+mod files;
+mod heartbeat;
+mod live;
+mod output;
+pub mod runtimes;
+pub mod sandbox;
+mod stdin;
+mod worker;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kiln_bus::Bus;
+use kiln_domain::InstanceId;
+use kiln_runtime::{Deps, Service, Task};
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use config::Config;
+use live::LiveRuns;
+use runtimes::{Runtimes, RuntimesConfig};
+use sandbox::{SandboxConfig, Sandboxes};
+
+/// What every part of the executor shares.
+pub(crate) struct Executor {
+    /// Stable over restarts; a token of a subject.
+    id: String,
+    /// This start of the process.
+    instance: InstanceId,
+    pool: String,
+    slots: usize,
+    drain: std::time::Duration,
+    bus: Bus,
+    sandboxes: Sandboxes,
+    runtimes: Runtimes,
+    live: LiveRuns,
+    /// Cancelled when no further work is to be taken.
+    shutdown: CancellationToken,
+}
+
+/// Builds the service: checks the host, opens the sandboxes and finds the runtimes.
+pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
+    let slots = config.slots();
+    let sandboxes = Sandboxes::open(SandboxConfig {
+        data_dir: config.data_dir.join("sandboxes"),
+        slots,
+        accept_tier: config.accept_isolation.clone(),
+        runner: None,
+        spawner: None,
+    })
+    .await
+    .context("isolation")?;
+    let mut runtimes = RuntimesConfig::new(config.data_dir.clone());
+    runtimes.environments.clone_from(&config.environments);
+    let runtimes = Runtimes::open(runtimes).await.context("runtimes")?;
+    let executor = Arc::new(Executor {
+        id: config.id(),
+        instance: InstanceId::generate(),
+        pool: config.pool.clone(),
+        slots,
+        drain: std::time::Duration::from_millis(config.drain_ms),
+        bus: deps.bus.clone(),
+        sandboxes,
+        runtimes,
+        live: LiveRuns::default(),
+        shutdown: deps.shutdown.clone(),
+    });
+    tracing::info!(executor = executor.id, slots, isolation = executor.sandboxes.isolation().tier, "executor is set up");
+    let ready = {
+        let executor = Arc::clone(&executor);
+        Arc::new(move || {
+            let executor = Arc::clone(&executor);
+            Box::pin(async move { if executor.bus.is_connected() { Ok(()) } else { Err("NATS is not connected".to_owned()) } })
+                as futures::future::BoxFuture<'static, Result<(), String>>
+        })
+    };
+    let mut tasks = vec![worker::task(&executor), heartbeat::task(&executor), environments(&executor)];
+    tasks.extend(control::tasks(&executor));
+    Ok(Service { name: "executor", routes: OpenApiRouter::new(), tasks, ready })
+}
+
+/// Makes the environments that are missing, in the background.
+fn environments(executor: &Arc<Executor>) -> Task {
+    let executor = Arc::clone(executor);
+    Task::new("executor-environments", async move {
+        executor.runtimes.build(executor.shutdown.clone()).await;
+        executor.shutdown.cancelled().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,46 @@
+//! An attempt to be made, and what it is given.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kiln_domain::{ExecutionId, Limits, WorkspaceId};
+use serde::{Deserialize, Serialize};
+
+/// One attempt, for whichever executor pulls it; it must claim the attempt before it starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub execution_id: ExecutionId,
+    pub attempt: u32,
+    pub runtime: String,
+    pub limits: Limits,
+    pub interactive: bool,
+    pub workspace_id: Option<WorkspaceId>,
+    pub dispatched_at: Timestamp,
+    pub payload: PayloadSource,
+}
+
+/// Large payloads travel by the object store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadSource {
+    Inline(Payload),
+    /// Name in the object store of a [`Payload`] in JSON.
+    Object(String),
+}
+
+/// What the program is and is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payload {
+    pub code: String,
+    pub args: Vec<String>,
+    pub env: BTreeMap<String, String>,
+    pub stdin: String,
+    pub files: Vec<InputFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    pub path: String,
+    #[serde(with = "crate::base64_bytes")]
+    pub content: Vec<u8>,
+}

@@ -1,0 +1,36 @@
+//! What the auth service says about tenants and revoked credentials.
+
+use jiff::Timestamp;
+use kiln_domain::{ApiKeyId, SignInId};
+use serde::{Deserialize, Serialize};
+
+/// A tenant appeared or changed; the envelope names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantChanged {
+    pub slug: String,
+    pub suspended: bool,
+    /// None leaves the defaults of the installation in force.
+    pub quota: Option<TenantQuota>,
+}
+
+/// A tenant's own limits, where they differ from the installation's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantQuota {
+    pub max_concurrent: Option<u32>,
+    pub max_queued: Option<u32>,
+    pub executions_per_minute: Option<u32>,
+    pub cpu_ms_per_day: Option<u64>,
+}
+
+/// Access tokens of this sign-in are refused from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInRevoked {
+    pub sign_in_id: SignInId,
+    pub revoked_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKeyRevoked {
+    pub api_key_id: ApiKeyId,
+    pub revoked_at: Timestamp,
+}

@@ -1,0 +1,269 @@
+//! The messages of both directions and their kinds on the wire.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::frame::{Message, ProtocolError};
+
+/// From the supervisor to the runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run this program, once.
+    Start(Box<Program>),
+    /// Bytes for its standard input, at most [`crate::MAX_STDIN_CHUNK_BYTES`].
+    Stdin(Vec<u8>),
+    /// No more standard input comes.
+    CloseStdin,
+    /// Send a signal, by number, to the program's process group.
+    Signal(i32),
+    /// Kill every process of the run.
+    Kill,
+}
+
+/// From the runner to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// The runner is in place and waits for a program.
+    Hello {
+        version: u32,
+    },
+    /// The program's interpreter has been executed; the clock runs.
+    Started,
+    /// The program could not be executed; nothing ran.
+    StartFailed(StartFailure),
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+    },
+    /// One document from the display descriptor, not yet checked.
+    Display(Vec<u8>),
+    WaitingForInput(bool),
+    /// That many bytes of standard input were taken (or dropped, when nobody reads any more).
+    StdinTaken(u32),
+    /// Every process of the run is dead. Nothing follows.
+    Ended(Box<Exit>),
+}
+
+/// What to run and how to confine it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    pub argv: Vec<String>,
+    /// The whole environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    pub directory: String,
+    /// Standard input stays open until it is closed by command, and the runner says when it is read.
+    pub interactive: bool,
+    /// Wall-clock limit in milliseconds.
+    pub timeout_ms: u64,
+    /// Kept bytes of each output stream.
+    pub output_bytes: u64,
+    pub confinement: Confinement,
+}
+
+/// The controls that the runner sets on the program itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// User and group to become inside the sandbox; `None` keeps the runner's own.
+    pub user_id: Option<u32>,
+    /// Landlock rules are set, and the start fails when they cannot be.
+    pub landlock: bool,
+    /// Directories below which the program may write.
+    pub writable: Vec<String>,
+    /// Open files a process may have.
+    pub open_files: u64,
+    /// Size of a single file, in bytes.
+    pub file_bytes: u64,
+    /// Private memory of each process, in bytes, where no cgroup bounds the tree.
+    pub data_bytes: Option<u64>,
+    /// Processes of the sandbox, where no cgroup bounds them.
+    pub processes: Option<u64>,
+    /// CPU time of each process in whole seconds, where no cgroup bounds the tree.
+    pub cpu_seconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// The step that failed on the way to the program, and the system's error number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFailure {
+    pub step: String,
+    pub errno: i32,
+}
+
+/// How the run ended, as the kernel told the runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    pub status: ExitStatus,
+    /// Set when the runner killed the tree before the program had ended by itself.
+    pub stopped: Option<Stopped>,
+    /// From the program's start to its end, by the monotonic clock, in microseconds.
+    pub wall_us: u64,
+    /// CPU time of the reaped processes, in microseconds; a cgroup's counter is the better one.
+    pub cpu_us: u64,
+    /// Largest resident size of one process, in bytes; a cgroup's counter is the better one.
+    pub largest_process_bytes: u64,
+    pub stdout: StreamTotal,
+    pub stderr: StreamTotal,
+    pub displays_dropped: u64,
+    pub disk: DiskUse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    Code(i32),
+    Signal(i32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    WallTime,
+    Command,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamTotal {
+    pub kept_bytes: u64,
+    pub discarded_bytes: u64,
+}
+
+/// Least free space seen in the working directory's file system while the program ran and at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskUse {
+    pub least_free_bytes: u64,
+    pub least_free_inodes: u64,
+}
+
+const START: u8 = 1;
+const STDIN: u8 = 2;
+const CLOSE_STDIN: u8 = 3;
+const SIGNAL: u8 = 4;
+const KILL: u8 = 5;
+
+impl Message for Command {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Start(_) => START,
+            Self::Stdin(_) => STDIN,
+            Self::CloseStdin => CLOSE_STDIN,
+            Self::Signal(_) => SIGNAL,
+            Self::Kill => KILL,
+        }
+    }
+
+    fn write_payload(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Start(program) => write_json(program, out),
+            Self::Stdin(bytes) => out.extend_from_slice(bytes),
+            Self::Signal(number) => out.extend_from_slice(&number.to_le_bytes()),
+            Self::CloseStdin | Self::Kill => {}
+        }
+    }
+
+    fn read(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
+        match kind {
+            START => read_json(payload, "start").map(|program| Self::Start(Box::new(program))),
+            STDIN if payload.len() <= crate::MAX_STDIN_CHUNK_BYTES => Ok(Self::Stdin(payload.to_vec())),
+            STDIN => Err(ProtocolError::Malformed("stdin")),
+            CLOSE_STDIN => empty(payload, "close stdin").map(|()| Self::CloseStdin),
+            SIGNAL => array(payload, "signal").map(|bytes| Self::Signal(i32::from_le_bytes(bytes))),
+            KILL => empty(payload, "kill").map(|()| Self::Kill),
+            other => Err(ProtocolError::UnknownKind(other)),
+        }
+    }
+}
+
+const HELLO: u8 = 64;
+const STARTED: u8 = 65;
+const START_FAILED: u8 = 66;
+const STDOUT: u8 = 67;
+const STDERR: u8 = 68;
+const DISPLAY: u8 = 69;
+const WAITING: u8 = 70;
+const STDIN_TAKEN: u8 = 71;
+const ENDED: u8 = 72;
+
+impl Report {
+    /// The message's name, for an error about it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Started => "started",
+            Self::StartFailed(_) => "start failed",
+            Self::Output { .. } => "output",
+            Self::Display(_) => "display",
+            Self::WaitingForInput(_) => "waiting for input",
+            Self::StdinTaken(_) => "stdin taken",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+impl Message for Report {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Hello { .. } => HELLO,
+            Self::Started => STARTED,
+            Self::StartFailed(_) => START_FAILED,
+            Self::Output { stream: Stream::Stdout, .. } => STDOUT,
+            Self::Output { stream: Stream::Stderr, .. } => STDERR,
+            Self::Display(_) => DISPLAY,
+            Self::WaitingForInput(_) => WAITING,
+            Self::StdinTaken(_) => STDIN_TAKEN,
+            Self::Ended(_) => ENDED,
+        }
+    }
+
+    fn write_payload(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Hello { version } => out.extend_from_slice(&version.to_le_bytes()),
+            Self::Started => {}
+            Self::StartFailed(failure) => write_json(failure, out),
+            Self::Output { bytes, .. } | Self::Display(bytes) => out.extend_from_slice(bytes),
+            Self::WaitingForInput(waiting) => out.push(u8::from(*waiting)),
+            Self::StdinTaken(count) => out.extend_from_slice(&count.to_le_bytes()),
+            Self::Ended(exit) => write_json(exit, out),
+        }
+    }
+
+    fn read(kind: u8, payload: &[u8]) -> Result<Self, ProtocolError> {
+        match kind {
+            HELLO => array(payload, "hello").map(|bytes| Self::Hello { version: u32::from_le_bytes(bytes) }),
+            STARTED => empty(payload, "started").map(|()| Self::Started),
+            START_FAILED => read_json(payload, "start failed").map(Self::StartFailed),
+            STDOUT => Ok(Self::Output { stream: Stream::Stdout, bytes: payload.to_vec() }),
+            STDERR => Ok(Self::Output { stream: Stream::Stderr, bytes: payload.to_vec() }),
+            DISPLAY if payload.len() <= crate::MAX_DISPLAY_BYTES => Ok(Self::Display(payload.to_vec())),
+            DISPLAY => Err(ProtocolError::Malformed("display")),
+            WAITING => match payload {
+                [0] => Ok(Self::WaitingForInput(false)),
+                [1] => Ok(Self::WaitingForInput(true)),
+                _ => Err(ProtocolError::Malformed("waiting for input")),
+            },
+            STDIN_TAKEN => array(payload, "stdin taken").map(|bytes| Self::StdinTaken(u32::from_le_bytes(bytes))),
+            ENDED => read_json(payload, "ended").map(|exit| Self::Ended(Box::new(exit))),
+            other => Err(ProtocolError::UnknownKind(other)),
+        }
+    }
+}
+
+fn write_json<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("plain structures of text and numbers always serialize into memory");
+}
+
+fn read_json<T: DeserializeOwned>(payload: &[u8], name: &'static str) -> Result<T, ProtocolError> {
+    serde_json::from_slice(payload).map_err(|_| ProtocolError::Malformed(name))
+}
+
+fn empty(payload: &[u8], name: &'static str) -> Result<(), ProtocolError> {
+    if payload.is_empty() { Ok(()) } else { Err(ProtocolError::Malformed(name)) }
+}
+
+fn array<const N: usize>(payload: &[u8], name: &'static str) -> Result<[u8; N], ProtocolError> {
+    payload.try_into().map_err(|_| ProtocolError::Malformed(name))
+}

@@ -1,0 +1,135 @@
+//! Every message survives the wire in pieces of any size, and no bytes make the decoder panic.
+
+use kiln_runner_protocol::dialogue::{Greeting, Step};
+use kiln_runner_protocol::{
+    Command, Confinement, Decoder, DiskUse, Exit, ExitStatus, MAX_FRAME_BYTES, Message, Program, ProtocolError, Report,
+    StartFailure, Stopped, Stream, StreamTotal, VERSION, encode,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn program() -> impl Strategy<Value = Program> {
+    (vec(".*", 0..5), vec((".*", ".*"), 0..5), any::<bool>(), any::<u64>(), any::<Option<u64>>()).prop_map(
+        |(argv, env, interactive, number, optional)| Program {
+            argv,
+            env,
+            directory: "/workspace".to_owned(),
+            interactive,
+            timeout_ms: number,
+            output_bytes: number,
+            confinement: Confinement {
+                user_id: Some(1000),
+                landlock: interactive,
+                writable: vec!["/tmp".to_owned()],
+                open_files: 256,
+                file_bytes: number,
+                data_bytes: optional,
+                processes: optional,
+                cpu_seconds: optional,
+            },
+        },
+    )
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        program().prop_map(|program| Command::Start(Box::new(program))),
+        vec(any::<u8>(), 0..2000).prop_map(Command::Stdin),
+        Just(Command::CloseStdin),
+        any::<i32>().prop_map(Command::Signal),
+        Just(Command::Kill),
+    ]
+}
+
+fn exit() -> impl Strategy<Value = Exit> {
+    (any::<bool>(), any::<i32>(), any::<u64>()).prop_map(|(signalled, number, figure)| Exit {
+        status: if signalled { ExitStatus::Signal(number) } else { ExitStatus::Code(number) },
+        stopped: signalled.then_some(Stopped::WallTime),
+        wall_us: figure,
+        cpu_us: figure,
+        largest_process_bytes: figure,
+        stdout: StreamTotal { kept_bytes: figure, discarded_bytes: figure },
+        stderr: StreamTotal::default(),
+        displays_dropped: figure,
+        disk: DiskUse { least_free_bytes: figure, least_free_inodes: figure },
+    })
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let stream = prop_oneof![Just(Stream::Stdout), Just(Stream::Stderr)];
+    prop_oneof![
+        any::<u32>().prop_map(|version| Report::Hello { version }),
+        Just(Report::Started),
+        (".*", any::<i32>()).prop_map(|(step, errno)| Report::StartFailed(StartFailure { step, errno })),
+        (stream, vec(any::<u8>(), 0..2000)).prop_map(|(stream, bytes)| Report::Output { stream, bytes }),
+        vec(any::<u8>(), 0..2000).prop_map(Report::Display),
+        any::<bool>().prop_map(Report::WaitingForInput),
+        any::<u32>().prop_map(Report::StdinTaken),
+        exit().prop_map(|exit| Report::Ended(Box::new(exit))),
+    ]
+}
+
+fn survives<M: Message + PartialEq + std::fmt::Debug + Clone>(messages: &[M], piece: usize) {
+    let mut wire = Vec::new();
+    for message in messages {
+        encode(message, &mut wire).unwrap();
+    }
+    let (mut decoder, mut read) = (Decoder::<M>::default(), Vec::new());
+    for bytes in wire.chunks(piece) {
+        decoder.push(bytes);
+        while let Some(message) = decoder.next().unwrap() {
+            read.push(message);
+        }
+    }
+    assert_eq!(read, messages);
+}
+
+proptest! {
+    #[test]
+    fn commands_survive(messages in vec(command(), 0..8), piece in 1_usize..3000) {
+        survives(&messages, piece);
+    }
+
+    #[test]
+    fn reports_survive(messages in vec(report(), 0..8), piece in 1_usize..3000) {
+        survives(&messages, piece);
+    }
+
+    #[test]
+    fn garbage_never_panics(bytes in vec(any::<u8>(), 0..4000), kind in 0_u8..80) {
+        let mut reports = Decoder::<Report>::default();
+        reports.push(&bytes);
+        while let Ok(Some(_)) = reports.next() {}
+        let mut commands = Decoder::<Command>::default();
+        commands.push(&bytes);
+        while let Ok(Some(_)) = commands.next() {}
+        let _ = Report::read(kind, &bytes);
+        let _ = Command::read(kind, &bytes);
+    }
+}
+
+#[test]
+fn an_endless_frame_is_refused_by_its_header() {
+    let mut decoder = Decoder::<Report>::default();
+    decoder.push(&u32::try_from(MAX_FRAME_BYTES + 1).unwrap().to_le_bytes());
+    decoder.push(&[64]);
+    assert!(matches!(decoder.next(), Err(ProtocolError::TooLong(_))));
+    let mut out = vec![7];
+    let long = Report::Output { stream: Stream::Stdout, bytes: vec![0; MAX_FRAME_BYTES + 1] };
+    assert!(encode(&long, &mut out).is_err());
+    assert_eq!(out, [7]);
+}
+
+#[test]
+fn the_dialogue_refuses_what_does_not_belong() {
+    assert!(matches!(Greeting::default().receive(&Report::Started), Err(ProtocolError::Unexpected { .. })));
+    let other = Report::Hello { version: VERSION + 1 };
+    assert!(matches!(Greeting::default().receive(&other), Err(ProtocolError::Version(_))));
+
+    let idle = Greeting::default().receive(&Report::Hello { version: VERSION }).unwrap();
+    let program = program().new_tree(&mut proptest::test_runner::TestRunner::default()).unwrap();
+    let starting = idle.start(proptest::strategy::ValueTree::current(&program), &mut Vec::new()).unwrap();
+    let running = starting.receive(Report::Started).unwrap().unwrap();
+    let Step::Continue(running, _) = running.receive(Report::WaitingForInput(true)).unwrap() else { panic!("not over yet") };
+    assert!(running.receive(Report::Started).is_err());
+}

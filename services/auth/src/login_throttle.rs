@@ -1,0 +1,64 @@
+//! Failed logins of one account from one address. Counting by both means that nobody can lock a victim out from
+//! elsewhere; the attempt is counted before the password is looked at, so that parallel guesses gain nothing.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use kiln_http::Problem;
+use sqlx::PgConnection;
+
+use crate::config::Config;
+use crate::rate_limit::{headers, with_headers};
+use crate::refresh::digest;
+
+/// One counted attempt.
+pub struct Attempt {
+    account: [u8; 32],
+    address: String,
+    /// For the answer, should the password be wrong.
+    pub headers: HeaderMap,
+}
+
+/// Counts an attempt as failed, or refuses it with 429.
+pub async fn begin(connection: &mut PgConnection, config: &Config, account: &str, address: IpAddr) -> Result<Attempt, Problem> {
+    let account = digest(account);
+    let address = address.to_string();
+    let row = sqlx::query!(
+        r#"INSERT INTO auth.login_failures AS f (account, address, failures) VALUES ($1, ($2::text)::inet, 1)
+           ON CONFLICT (account, address) DO UPDATE SET
+               failures = CASE WHEN f.window_started_at < now() - make_interval(secs => $3) THEN 1 ELSE least(f.failures, $4) + 1 END,
+               window_started_at =
+                   CASE WHEN f.window_started_at < now() - make_interval(secs => $3) THEN now() ELSE f.window_started_at END
+           RETURNING failures,
+               ceil(extract(epoch FROM window_started_at + make_interval(secs => $3) - now()))::bigint AS "left_s!""#,
+        &account[..],
+        address,
+        f64::from(u32::try_from(config.login_window_s).unwrap_or(u32::MAX)),
+        i32::try_from(config.login_failures).unwrap_or(i32::MAX),
+    )
+    .fetch_one(connection)
+    .await?;
+    let failures = u32::try_from(row.failures).unwrap_or(u32::MAX);
+    let reset_s = u64::try_from(row.left_s).unwrap_or_default().max(1);
+    let remaining = config.login_failures.saturating_sub(failures);
+    let headers = headers("login", config.login_failures, config.login_window_s, remaining, reset_s);
+    if failures > config.login_failures {
+        let detail = "Too many failed logins of this account from this address; wait and try again.";
+        return Err(with_headers(Problem::too_many("too_many_failed_logins", detail, reset_s), &headers));
+    }
+    Ok(Attempt { account, address, headers })
+}
+
+impl Attempt {
+    /// The password was right: what failed before is forgiven.
+    pub async fn succeeded(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "DELETE FROM auth.login_failures WHERE account = $1 AND address = ($2::text)::inet",
+            &self.account[..],
+            self.address
+        )
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,11 @@
+//! Drives the service's routes over real Postgres and NATS.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics says so at the place")]
+
+mod api_keys;
+mod client;
+mod installation;
+mod isolation;
+mod sign_ins;
+mod signup;
+mod tokens;

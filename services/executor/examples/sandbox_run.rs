@@ -1,0 +1,115 @@
+//! Runs programs in real sandboxes: `sandbox_run INTERPRETER_ROOT PYTHON FILE…`, one line a file.
+//!
+//! `INTERPRETER_ROOT` is shown inside as `/opt/python`, and `PYTHON` is a path below it. With `--times N`
+//! before the files each is run N times and the medians are told, beside the bare interpreter's.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use kiln_domain::{ExecutionId, Limits, TenantId};
+use kiln_executor::sandbox::{Bind, RunEnd, RunEvent, RunSpec, RuntimeCommand, SandboxConfig, Sandboxes};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let (Some(root), Some(python)) = (arguments.next(), arguments.next()) else {
+        bail!("sandbox_run INTERPRETER_ROOT PYTHON [--times N] FILE…");
+    };
+    let mut files: Vec<_> = arguments.collect();
+    let mut times = 1;
+    if files.first().is_some_and(|first| first == "--times") {
+        times = files.get(1).context("--times N")?.parse()?;
+        files.drain(..2);
+    }
+    let directory = std::env::current_exe()?.parent().and_then(|path| path.parent()).context("own directory")?.to_path_buf();
+    let data_dir = std::env::temp_dir().join(format!("kiln-sandbox-run-{}", std::process::id()));
+    let sandboxes = Sandboxes::open(SandboxConfig {
+        data_dir: data_dir.clone(),
+        slots: 4,
+        accept_tier: std::env::var("ACCEPT_TIER").ok(),
+        runner: Some(directory.join("kiln-runner")),
+        spawner: Some(directory.join("kiln-sandbox-spawner")),
+    })
+    .await?;
+    eprintln!("{:?}", sandboxes.isolation());
+    let runtime = RuntimeCommand {
+        argv: [&format!("/opt/python/{python}"), "-I", "-u", "-B"].map(str::to_owned).to_vec(),
+        roots: vec![Bind { source: PathBuf::from(&root), target: PathBuf::from("/opt/python") }],
+        env: Vec::new(),
+        script_name: "main.py".to_owned(),
+    };
+    sandboxes.prepare(&runtime).await;
+    for file in &files {
+        let code = std::fs::read_to_string(file).with_context(|| file.clone())?;
+        if times > 1 {
+            compare(&sandboxes, &runtime, &code, times, &PathBuf::from(&root).join(&python)).await?;
+        } else {
+            let (output, end, wall) = run(&sandboxes, &runtime, &code).await?;
+            let name = PathBuf::from(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let ended = &end.ended;
+            let reason = ended.reason.as_ref().map(|reason| format!("{:?}", reason.code));
+            println!(
+                "{name}\t{:?}\t{reason:?}\t{:?}\t{:?}\t{:?}\t{wall:?}\t{:?}",
+                ended.status, ended.exit_code, ended.signal, ended.usage, output
+            );
+        }
+    }
+    sandboxes.close().await;
+    std::fs::remove_dir_all(data_dir)?;
+    Ok(())
+}
+
+async fn run(sandboxes: &Sandboxes, runtime: &RuntimeCommand, code: &str) -> anyhow::Result<(String, RunEnd, Duration)> {
+    let limits = Limits { timeout_ms: 6000, output_bytes: 1 << 20, ..Limits::DEFAULT };
+    let spec = RunSpec {
+        execution: ExecutionId::generate(),
+        attempt: 1,
+        tenant: TenantId::generate(),
+        code: code.to_owned(),
+        args: Vec::new(),
+        env: BTreeMap::new(),
+        stdin: Vec::new(),
+        interactive: false,
+        files: Vec::new(),
+        limits,
+    };
+    let start = Instant::now();
+    let mut run = sandboxes.start(spec, runtime).await?;
+    let mut output = Vec::new();
+    while let Some(event) = run.events.recv().await {
+        match event {
+            RunEvent::Output { bytes, .. } => output.extend_from_slice(&bytes),
+            RunEvent::Ended(end) => {
+                let wall = start.elapsed();
+                output.truncate(600);
+                return Ok((String::from_utf8_lossy(&output).into_owned(), *end, wall));
+            }
+            RunEvent::WaitingForInput(_) | RunEvent::Display(_) => {}
+        }
+    }
+    bail!("the run had no end")
+}
+
+async fn compare(
+    sandboxes: &Sandboxes,
+    runtime: &RuntimeCommand,
+    code: &str,
+    times: usize,
+    python: &std::path::Path,
+) -> anyhow::Result<()> {
+    let (mut sandboxed, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        let start = Instant::now();
+        tokio::process::Command::new(python).args(["-I", "-u", "-B", "-c", code]).output().await?;
+        bare.push(start.elapsed());
+        sandboxed.push(run(sandboxes, runtime, code).await?.2);
+    }
+    sandboxed.sort();
+    bare.sort();
+    let at = |sorted: &[Duration], share: usize| sorted.get(sorted.len() * share / 100).copied().unwrap_or_default();
+    println!("bare p50 {:?} p99 {:?}", at(&bare, 50), at(&bare, 99));
+    println!("sandboxed p50 {:?} p99 {:?}", at(&sandboxed, 50), at(&sandboxed, 99));
+    Ok(())
+}

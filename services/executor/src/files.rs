@@ -1,0 +1,58 @@
+//! What a task brings and what a run leaves, by the object store.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kiln_bus::Bus;
+use kiln_domain::ExecutionId;
+use kiln_events::{Payload, PayloadSource, subject};
+use tokio::io::AsyncReadExt as _;
+
+use crate::sandbox::RunEnd;
+
+const TRIES: u32 = 5;
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// A payload is never larger: 50 MiB of files in base64 and the rest of a request.
+const MAX_PAYLOAD: u64 = 96 << 20;
+
+/// The payload, fetched when it did not fit the message.
+pub async fn payload(bus: &Bus, source: PayloadSource) -> anyhow::Result<Payload> {
+    let name = match source {
+        PayloadSource::Inline(payload) => return Ok(payload),
+        PayloadSource::Object(name) => name,
+    };
+    let (size, reader) = bus.get_object(&name).await?;
+    anyhow::ensure!(size <= MAX_PAYLOAD, "payload of {size} bytes");
+    let mut body = Vec::with_capacity(usize::try_from(size)?);
+    reader.take(MAX_PAYLOAD).read_to_end(&mut body).await.context("payload")?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// Stores the run's files; those that cannot be stored are taken off its list, which is then said to be truncated.
+pub async fn keep(bus: &Bus, execution: ExecutionId, attempt: u32, end: &mut RunEnd) {
+    for (index, artifact) in end.artifacts.drain(..).enumerate() {
+        let name = subject::file_object(execution, attempt, index);
+        if let Err(error) = store(bus, &name, artifact.file).await {
+            tracing::error!(error = format!("{error:#}"), %execution, "files of the run were not stored");
+            end.ended.files.truncate(index);
+            end.ended.files_truncated = true;
+            return;
+        }
+    }
+}
+
+async fn store(bus: &Bus, name: &str, file: std::fs::File) -> anyhow::Result<()> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut tries = 0;
+    loop {
+        let mut again = file.try_clone()?;
+        again.seek(SeekFrom::Start(0))?;
+        match bus.put_object(name, &mut tokio::fs::File::from_std(again)).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries == TRIES => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "a file was not stored; tried again"),
+        }
+        tries += 1;
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! The runs of this moment, so that they can be stopped, signalled and reported.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kiln_domain::ExecutionId;
+use kiln_events::LiveAttempt;
+use tokio::sync::Notify;
+
+use crate::sandbox::RunControl;
+
+#[derive(Default, Clone)]
+pub struct LiveRuns {
+    runs: Arc<Mutex<HashMap<ExecutionId, LiveRun>>>,
+    /// One has left.
+    left: Arc<Notify>,
+}
+
+struct LiveRun {
+    attempt: LiveAttempt,
+    /// None while the sandbox is being given the program.
+    control: Option<RunControl>,
+    /// A stop that came before there was a control.
+    stop: Option<kiln_domain::ReasonCode>,
+}
+
+/// A run's place in the list; given back when dropped.
+pub struct LiveEntry {
+    runs: LiveRuns,
+    attempt: LiveAttempt,
+}
+
+impl LiveRuns {
+    /// Lists an attempt; none when an attempt of the same execution is listed already.
+    pub fn enter(&self, attempt: LiveAttempt) -> Option<LiveEntry> {
+        let mut runs = self.lock();
+        if runs.contains_key(&attempt.execution_id) {
+            return None;
+        }
+        runs.insert(attempt.execution_id, LiveRun { attempt, control: None, stop: None });
+        Some(LiveEntry { runs: self.clone(), attempt })
+    }
+
+    pub fn attempts(&self) -> Vec<LiveAttempt> {
+        self.lock().values().map(|run| run.attempt).collect()
+    }
+
+    /// Stops the attempt, now or as soon as it can be; false when it is not here.
+    pub fn stop(&self, execution: ExecutionId, attempt: u32, cause: kiln_domain::ReasonCode) -> bool {
+        let mut runs = self.lock();
+        let Some(run) = runs.get_mut(&execution).filter(|run| run.attempt.attempt == attempt) else { return false };
+        match &run.control {
+            Some(control) => control.cancel(cause),
+            None => run.stop = Some(cause),
+        }
+        true
+    }
+
+    /// Sends a signal to the program; false when it is not here or does not take it.
+    pub fn signal(&self, execution: ExecutionId, signal: &str) -> bool {
+        let runs = self.lock();
+        let control = runs.get(&execution).and_then(|run| run.control.as_ref());
+        control.is_some_and(|control| control.signal(signal).is_ok())
+    }
+
+    /// Waits until no run is left.
+    pub async fn none_left(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.lock().is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ExecutionId, LiveRun>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveEntry {
+    /// The program runs: stops and signals reach it from now on.
+    pub fn started(&self, control: RunControl) {
+        if let Some(run) = self.runs.lock().get_mut(&self.attempt.execution_id) {
+            if let Some(cause) = run.stop {
+                control.cancel(cause);
+            }
+            run.control = Some(control);
+        }
+    }
+}
+
+impl Drop for LiveEntry {
+    fn drop(&mut self) {
+        self.runs.lock().remove(&self.attempt.execution_id);
+        self.runs.left.notify_waiters();
+    }
+}

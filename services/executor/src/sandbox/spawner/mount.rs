@@ -1,0 +1,102 @@
+//! The few mount calls that a sandbox is made of, each with its step's name.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+
+use crate::sandbox::wire::{Failure, Step};
+
+const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+
+/// Shows `source`, with everything mounted below it, read-only at `target`, which is made.
+pub fn bind_read_only(source: &Path, target: &Path) -> Result<(), Failure> {
+    let step = || format!("show {}", source.display());
+    let tree = open_tree(source).step(step())?;
+    set_attributes(&tree, READ_ONLY, true).step(step())?;
+    make_place(source, target).step(step())?;
+    move_mount(&tree, target).step(step())
+}
+
+/// Makes the mount at `path` read-only, not what is mounted below it.
+pub fn make_read_only(path: &Path) -> Result<(), Failure> {
+    let tree = nix::fcntl::open(path, nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty());
+    tree.and_then(|tree| set_attributes(&tree, libc::MOUNT_ATTR_RDONLY, false)).step("read-only root")
+}
+
+/// Mounts a tmpfs, never with set-user-id files or devices.
+pub fn tmpfs(target: &Path, options: &str) -> Result<(), Failure> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options)).step(format!("tmpfs at {}", target.display()))
+}
+
+/// A bind of a device file, which keeps being a device.
+pub fn bind_device(source: &Path, target: &Path) -> Result<(), Failure> {
+    std::fs::write(target, "").step("device")?;
+    mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).step(format!("device {}", source.display()))
+}
+
+/// An empty directory or file at `target`, like `source`, to mount over.
+fn make_place(source: &Path, target: &Path) -> std::io::Result<()> {
+    if source.is_dir() {
+        return std::fs::create_dir_all(target);
+    }
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::OpenOptions::new().create(true).append(true).open(target).map(drop)
+}
+
+#[expect(unsafe_code, reason = "open_tree has no safe wrapper")]
+fn open_tree(source: &Path) -> nix::Result<OwnedFd> {
+    let source = path(source)?;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE.unsigned_abs();
+    // SAFETY: the path is a valid C string for the length of the call.
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) };
+    let descriptor = i32::try_from(Errno::result(tree)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+#[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
+fn set_attributes(tree: &OwnedFd, attributes: u64, recursive: bool) -> nix::Result<()> {
+    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: path and structure are valid for the length of the call, and the size is the structure's.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const change,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+#[expect(unsafe_code, reason = "move_mount has no safe wrapper")]
+fn move_mount(tree: &OwnedFd, target: &Path) -> nix::Result<()> {
+    const FROM_DESCRIPTOR: u32 = 4; // MOVE_MOUNT_F_EMPTY_PATH
+    let target = path(target)?;
+    // SAFETY: both paths are valid C strings for the length of the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            FROM_DESCRIPTOR,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+fn path(path: &Path) -> nix::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}

@@ -1,0 +1,291 @@
+//! Workers: one a slot. Each pulls an attempt, claims it, runs it and reports its end, then pulls the next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::message::Message;
+use jiff::Timestamp;
+use kiln_bus::Consumer;
+use kiln_domain::{Ended, Reason, ReasonCode, Start, Status, TenantId, Usage};
+use kiln_events::{
+    Claim, ClaimReply, Envelope, Finished, FrameBody, LiveAttempt, Payload, Stream as OutputStream, Task as Attempt, subject,
+};
+use kiln_runtime::Task;
+use tokio::task::JoinSet;
+
+use crate::live::LiveEntry;
+use crate::output::{OutputLost, OutputPublisher};
+use crate::sandbox::{InputFile, Run, RunEnd, RunEvent, RunSpec, SandboxError, Stream};
+use crate::{Executor, files, stdin};
+
+/// How long an idle worker's pull waits at the bus.
+const PULL_WAIT: Duration = Duration::from_secs(30);
+/// A message not acknowledged for so long goes to another executor; one is acknowledged as soon as it is claimed.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Deliveries of one attempt; the scheduler makes it anew when none led to a claim.
+const MAX_DELIVER: i64 = 10;
+const CLAIM_DEADLINE: Duration = Duration::from_secs(2);
+const CLAIM_TRIES: u32 = 3;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const REPORT_RETRY: Duration = Duration::from_millis(500);
+const REPORT_TRIES: u32 = 240;
+
+pub fn task(executor: &Arc<Executor>) -> Task {
+    let executor = Arc::clone(executor);
+    Task::new("executor-workers", async move {
+        let name = format!("executor-{}", executor.pool);
+        let filter = subject::pool_tasks(&executor.pool);
+        let consumer = Arc::new(executor.bus.consumer(subject::TASKS, &name, &filter, ACK_WAIT, MAX_DELIVER).await?);
+        let mut workers = JoinSet::new();
+        for _ in 0..executor.slots {
+            workers.spawn(work(Arc::clone(&executor), Arc::clone(&consumer)));
+        }
+        executor.shutdown.cancelled().await;
+        drain(&executor).await;
+        while let Some(worker) = workers.join_next().await {
+            worker.context("a worker panicked")?;
+        }
+        executor.sandboxes.close().await;
+        Ok(())
+    })
+}
+
+/// Runs may end by themselves for a while; then they are stopped and reported lost.
+async fn drain(executor: &Executor) {
+    if tokio::time::timeout(executor.drain, executor.live.none_left()).await.is_ok() {
+        return;
+    }
+    for live in executor.live.attempts() {
+        executor.live.stop(live.execution_id, live.attempt, ReasonCode::ExecutorLost);
+    }
+}
+
+async fn work(executor: Arc<Executor>, consumer: Arc<Consumer>) {
+    while !executor.shutdown.is_cancelled() {
+        let pulled = tokio::select! {
+            pulled = consumer.next(PULL_WAIT) => pulled,
+            () = executor.shutdown.cancelled() => return,
+        };
+        match pulled {
+            Ok(Some(message)) => executor.handle(message).await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "no task could be pulled; tried again");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}
+
+impl Executor {
+    async fn handle(&self, message: Message) {
+        let envelope: Envelope<Attempt> = match serde_json::from_slice(&message.payload) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                tracing::error!(%error, "a task cannot be read; rejected");
+                return acknowledge(&message, AckKind::Term).await;
+            }
+        };
+        let (tenant, attempt) = (envelope.tenant_id, envelope.payload);
+        let payload = match files::payload(&self.bus, attempt.payload.clone()).await {
+            Ok(payload) => payload,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), execution = %attempt.execution_id, "payload cannot be fetched");
+                return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
+            }
+        };
+        let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
+        // Listed before it is claimed, so that no call of ours can miss a running attempt.
+        let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
+        match self.claim(live).await {
+            Ok(ClaimReply::Granted) => {}
+            Ok(ClaimReply::Refused) => return acknowledge(&message, AckKind::Ack).await,
+            Err(error) => {
+                tracing::warn!(%error, execution = %live.execution_id, "the attempt could not be claimed; it is delivered again");
+                return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
+            }
+        }
+        // From here on the lease in the database says whose it is.
+        acknowledge(&message, AckKind::Ack).await;
+        self.attempt(tenant, attempt, payload, &entry).await;
+    }
+
+    async fn claim(&self, live: LiveAttempt) -> Result<ClaimReply, kiln_bus::RequestError> {
+        let claim = Claim {
+            tenant_id: live.tenant_id,
+            execution_id: live.execution_id,
+            attempt: live.attempt,
+            executor_id: self.id.clone(),
+            instance: self.instance,
+        };
+        let mut tries = 0;
+        loop {
+            match self.bus.request(&subject::control("scheduler", "claim"), &claim, CLAIM_DEADLINE).await {
+                Err(error) if tries < CLAIM_TRIES => tracing::debug!(%error, "claim was not answered; repeated"),
+                answered => return answered,
+            }
+            tries += 1;
+        }
+    }
+
+    /// Runs the attempt to its end and reports it.
+    async fn attempt(&self, tenant: TenantId, attempt: Attempt, payload: Payload, entry: &LiveEntry) {
+        let subject = subject::output(tenant, attempt.execution_id);
+        let mut output = OutputPublisher::new(self.bus.clone(), subject, attempt.attempt);
+        let end = match self.run(tenant, &attempt, payload, entry, &mut output).await {
+            Ok(end) => end,
+            Err(error) => {
+                // Without its output the run counts for nothing; the lease runs out and the scheduler decides.
+                tracing::error!(%error, execution = %attempt.execution_id, "run given up");
+                return;
+            }
+        };
+        let last_seq = match output.finish().await {
+            Ok(last_seq) => last_seq,
+            Err(error) => {
+                tracing::error!(%error, execution = %attempt.execution_id, "run given up");
+                return;
+            }
+        };
+        let finished = Finished {
+            execution_id: attempt.execution_id,
+            attempt: attempt.attempt,
+            executor_id: self.id.clone(),
+            instance: self.instance,
+            ended: end.ended,
+            started_at: end.started_at,
+            finished_at: end.finished_at,
+            last_seq,
+            start: end.start,
+            isolation: end.isolation,
+        };
+        self.report(Envelope::new(tenant, Timestamp::now(), finished)).await;
+    }
+
+    async fn run(
+        &self,
+        tenant: TenantId,
+        attempt: &Attempt,
+        payload: Payload,
+        entry: &LiveEntry,
+        output: &mut OutputPublisher,
+    ) -> Result<RunEnd, OutputLost> {
+        output.send(FrameBody::Status { status: Status::Running, waiting_for_input: None }).await?;
+        let mut run = match self.start(tenant, attempt, payload).await {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, execution = %attempt.execution_id, "the program could not be started");
+                return Ok(self.not_started(&error));
+            }
+        };
+        entry.started(run.control.clone());
+        let input = async {
+            if attempt.interactive {
+                stdin::pump(self.bus.clone(), attempt.execution_id, run.control.clone()).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::pin!(input);
+        loop {
+            let event = tokio::select! {
+                event = run.events.recv() => event,
+                () = &mut input => continue,
+            };
+            match event {
+                Some(RunEvent::Output { stream, bytes }) => {
+                    let stream = match stream {
+                        Stream::Stdout => OutputStream::Stdout,
+                        Stream::Stderr => OutputStream::Stderr,
+                    };
+                    output.send(FrameBody::Output { stream, data: bytes.into() }).await?;
+                }
+                Some(RunEvent::WaitingForInput(waiting)) => {
+                    output.send(FrameBody::Status { status: Status::Running, waiting_for_input: Some(waiting) }).await?;
+                }
+                Some(RunEvent::Display(document)) => output.send(FrameBody::Display { output: document }).await?,
+                Some(RunEvent::Ended(mut end)) => {
+                    files::keep(&self.bus, attempt.execution_id, attempt.attempt, &mut end).await;
+                    return Ok(*end);
+                }
+                None => return Ok(self.broken("The sandbox broke while the program ran.")),
+            }
+        }
+    }
+
+    async fn start(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Run, SandboxError> {
+        let runtime = self.runtimes.resolve(&attempt.runtime).map_err(|error| SandboxError::Runtime(error.to_string()))?;
+        let spec = RunSpec {
+            execution: attempt.execution_id,
+            attempt: attempt.attempt,
+            tenant,
+            code: payload.code,
+            args: payload.args,
+            env: payload.env,
+            stdin: payload.stdin.into_bytes(),
+            interactive: attempt.interactive,
+            files: payload.files.into_iter().map(|file| InputFile { path: file.path, content: file.content }).collect(),
+            limits: attempt.limits,
+        };
+        self.sandboxes.start(spec, &runtime.command).await
+    }
+
+    fn not_started(&self, error: &SandboxError) -> RunEnd {
+        let (status, code, message) = match error {
+            SandboxError::Spec { field, detail } => {
+                (Status::Failed, ReasonCode::RuntimeUnavailable, format!("The program cannot be run as it is: {field} {detail}."))
+            }
+            SandboxError::Runtime(why) => (Status::Lost, ReasonCode::RuntimeUnavailable, format!("The runtime could not be started: {why}.")),
+            SandboxError::Host(_) | SandboxError::Unavailable(_) | SandboxError::Runner(_) => {
+                (Status::Lost, ReasonCode::RuntimeUnavailable, "No sandbox could be made for it.".to_owned())
+            }
+        };
+        self.end_without_run(status, code, message)
+    }
+
+    fn broken(&self, message: &str) -> RunEnd {
+        self.end_without_run(Status::Lost, ReasonCode::ExecutorLost, message.to_owned())
+    }
+
+    fn end_without_run(&self, status: Status, code: ReasonCode, message: String) -> RunEnd {
+        let now = Timestamp::now();
+        RunEnd {
+            ended: Ended {
+                status,
+                reason: Some(Reason { code, message }),
+                warnings: Vec::new(),
+                exit_code: None,
+                signal: None,
+                usage: Usage::default(),
+                stdout_truncated: false,
+                stderr_truncated: false,
+                files: Vec::new(),
+                files_truncated: false,
+            },
+            artifacts: Vec::new(),
+            started_at: now,
+            finished_at: now,
+            start: Start::Cold,
+            isolation: self.sandboxes.isolation().tier.to_string(),
+        }
+    }
+
+    /// Says how the attempt ended, until the bus has taken it; its id makes a repeat harmless.
+    async fn report(&self, finished: Envelope<Finished>) {
+        for _ in 0..REPORT_TRIES {
+            match self.bus.publish(subject::EXECUTION_FINISHED, Some(finished.id), &finished).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "the end of a run was not taken by the bus; sent again"),
+            }
+            tokio::time::sleep(REPORT_RETRY).await;
+        }
+        tracing::error!(execution = %finished.payload.execution_id, "the end of a run was never taken; its lease runs out");
+    }
+}
+
+async fn acknowledge(message: &Message, kind: AckKind) {
+    if let Err(error) = message.ack_with(kind).await {
+        tracing::warn!(%error, "a task was not acknowledged; it comes again and is refused");
+    }
+}

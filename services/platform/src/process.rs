@@ -1,0 +1,144 @@
+//! One process of Kiln: some services, built, served and stopped together.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use kiln_bus::Bus;
+use kiln_db::Database;
+use kiln_runtime::serving::{ServeOptions, serve};
+use kiln_runtime::{Deps, Service, Task};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::assemble::{self, Readiness};
+use crate::settings::Settings;
+use crate::target::Target;
+
+/// Time for the services' tasks to end once the process stops.
+const TASKS_WITHIN: Duration = Duration::from_secs(15);
+/// Time to hand back connections to Postgres and NATS.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Services that are built and not yet running.
+pub struct Process {
+    services: Vec<Service>,
+    databases: Vec<Database>,
+    buses: Vec<Bus>,
+}
+
+/// Where a process serves.
+pub struct Listeners {
+    pub public: TcpListener,
+    pub metrics: Option<(TcpListener, Router)>,
+}
+
+impl Process {
+    /// Connects and builds each service of `targets`, one after the other.
+    pub async fn build(targets: &[Target], settings: &Settings, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let mut process = Self { services: Vec::new(), databases: Vec::new(), buses: Vec::new() };
+        for target in targets {
+            let database = match settings.database_url(*target)? {
+                None => None,
+                Some(url) => Some(
+                    Database::connect(url.expose_secret(), target.name(), settings.database.max_connections)
+                        .await
+                        .with_context(|| format!("cannot connect to Postgres as {target}"))?,
+                ),
+            };
+            let bus = Bus::connect(&settings.bus(*target)?).await.with_context(|| format!("NATS, as {target}"))?;
+            process.databases.extend(database.clone());
+            process.buses.push(bus.clone());
+            let deps = Deps { database, bus, shutdown: shutdown.clone() };
+            let service = build_service(*target, settings, &deps).await;
+            process.services.push(service.with_context(|| format!("{target} cannot start"))?);
+        }
+        Ok(process)
+    }
+
+    /// Whether its services can serve, now or later.
+    pub fn readiness(&self) -> Readiness {
+        Readiness::of(&self.services)
+    }
+
+    /// Serves until `shutdown` is cancelled, then drains. A task that ends before that ends the process.
+    pub async fn run(self, listeners: Listeners, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let readiness = self.readiness();
+        let mut tasks = JoinSet::new();
+        let mut routes = Vec::new();
+        for service in self.services {
+            routes.push(service.routes);
+            for Task { name, run } in service.tasks {
+                let label = format!("{}/{name}", service.name);
+                tasks.spawn(async move { (label, run.await) });
+            }
+        }
+        let servers = TaskTracker::new();
+        let router = assemble::router(routes, readiness);
+        servers.spawn(serve(listeners.public, router, ServeOptions::default(), shutdown.clone()));
+        if let Some((listener, router)) = listeners.metrics {
+            servers.spawn(serve(listener, router, ServeOptions::default(), shutdown.clone()));
+        }
+        servers.close();
+
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            Some(ended) = tasks.join_next() => Err(early_end(ended)),
+        };
+        shutdown.cancel();
+        servers.wait().await;
+        let drained = tokio::time::timeout(TASKS_WITHIN, drain(&mut tasks)).await;
+        if drained.is_err() {
+            tracing::warn!(left = tasks.len(), "tasks did not end in time and are cut off");
+            tasks.shutdown().await;
+        }
+        close(&self.buses, &self.databases).await;
+        outcome
+    }
+}
+
+async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
+    match target {
+        Target::Scheduler | Target::Executor | Target::Result => {
+            anyhow::bail!("{target} has not landed {settings:?} {:?}", deps.bus)
+        }
+        Target::Auth => kiln_auth::build(settings.auth, deps).await,
+        // LAND Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
+        // LAND Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
+        // LAND Target::Result => kiln_result::build(settings.result.clone(), deps).await,
+    }
+}
+
+type Ended = Result<(String, anyhow::Result<()>), tokio::task::JoinError>;
+
+fn early_end(ended: Ended) -> anyhow::Error {
+    match ended {
+        Ok((task, Ok(()))) => anyhow::anyhow!("task {task} ended, which it must not"),
+        Ok((task, Err(error))) => error.context(format!("task {task} failed")),
+        Err(error) => anyhow::Error::new(error).context("a task broke"),
+    }
+}
+
+/// Waits for every task; what goes wrong this late is only worth a line.
+async fn drain(tasks: &mut JoinSet<(String, anyhow::Result<()>)>) {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok((_, Ok(()))) => {}
+            Ok((task, Err(error))) => tracing::warn!(task, error = format!("{error:#}"), "failed while stopping"),
+            Err(error) => tracing::warn!(%error, "a task broke while stopping"),
+        }
+    }
+}
+
+async fn close(buses: &[Bus], databases: &[Database]) {
+    let closing = async {
+        futures::future::join_all(buses.iter().map(Bus::drain)).await;
+        futures::future::join_all(databases.iter().map(Database::close)).await;
+    };
+    if tokio::time::timeout(CLOSE_WITHIN, closing).await.is_err() {
+        tracing::warn!("connections to Postgres and NATS were cut off");
+    }
+}

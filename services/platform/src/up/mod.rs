@@ -1,0 +1,29 @@
+//! `kiln up`: everything on one machine, with a Postgres and a NATS of its own as child processes.
+
+mod account;
+mod child;
+mod embedded;
+mod exec_child;
+mod instance;
+mod isolation;
+mod leftover;
+mod nats;
+mod postgres;
+mod secrets;
+mod start;
+
+pub mod doctor;
+pub mod down;
+pub mod reset;
+pub mod status;
+
+pub use exec_child::ExecChild;
+pub use start::Up;
+
+/// Finds or gets Postgres and NATS, and prints where they are.
+pub fn fetch() -> anyhow::Result<()> {
+    let postgres = postgres::locate().or_else(postgres::fetch)?;
+    let nats = nats::locate().or_else(nats::fetch)?;
+    crate::output::say(&format!("KILN_PG_BIN={}\nKILN_NATS_SERVER={}", postgres.bin.display(), nats.program.display()));
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! The whole execution, as GET gives it and as the `end` event carries it.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kiln_domain::{ExecutionId, TenantId};
+use kiln_events::{ExecutionRecord, subject};
+use kiln_http::{Execution, Printed, Problem};
+
+use crate::Results;
+use crate::store::{self, Kind, Progress};
+
+/// How long the store may lag behind the scheduler's last word.
+const LAG: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// An execution of the tenant, wherever it is known.
+pub struct Known {
+    pub record: ExecutionRecord,
+    /// Its story so far; none before the first frame.
+    pub progress: Option<Progress>,
+}
+
+impl Results {
+    /// The execution's record: ours once it has ended, else the scheduler's. 404 when the tenant has no such execution.
+    pub async fn find(&self, tenant: TenantId, execution: ExecutionId) -> Result<Known, Problem> {
+        let progress = self.progress(tenant, execution).await?;
+        if let Some(Progress { record: Some(record), .. }) = &progress {
+            return Ok(Known { record: record.clone(), progress });
+        }
+        let record = self.describe(tenant, execution).await?.ok_or_else(Problem::not_found)?;
+        if !record.status.is_terminal() {
+            return Ok(Known { record, progress });
+        }
+        // It has just ended: its last frames are on their way to the store.
+        let progress = self.stored_end(tenant, execution).await?;
+        Ok(Known { record, progress: Some(progress) })
+    }
+
+    /// The whole execution, with what it has printed so far.
+    pub async fn document(&self, tenant: TenantId, execution: ExecutionId) -> Result<Execution, Problem> {
+        let _permit = self.documents.acquire().await.map_err(Problem::internal)?;
+        let known = self.find(tenant, execution).await?;
+        let printed = match &known.progress {
+            Some(progress) => self.printed(tenant, execution, progress.attempt).await?,
+            None => Printed::default(),
+        };
+        Ok(Execution::new(known.record, Some(printed)))
+    }
+
+    /// Hides the execution at once; what it left elsewhere is removed by the scheduler's event.
+    pub async fn hide(&self, tenant: TenantId, execution: ExecutionId) -> Result<(), Problem> {
+        let mut tx = self.database.tenant(tenant).await?;
+        store::hide(&mut tx, execution).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn progress(&self, tenant: TenantId, execution: ExecutionId) -> Result<Option<Progress>, Problem> {
+        let mut tx = self.database.tenant(tenant).await?;
+        let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
+        tx.commit().await?;
+        Ok(progress)
+    }
+
+    /// Waits until the end is stored, for as long as the store may lag.
+    async fn stored_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<Progress, Problem> {
+        let ended = self.wait_for_end(tenant, execution);
+        match tokio::time::timeout(LAG, ended).await {
+            Ok(progress) => progress,
+            Err(_) => Err(Problem::unavailable("The output is still being stored; try again.")),
+        }
+    }
+
+    /// Waits, without a deadline of its own, until the end is stored.
+    pub async fn wait_for_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<Progress, Problem> {
+        let mut notices = self.bus.client().subscribe(subject::stored(tenant, execution)).await.map_err(Problem::internal)?;
+        loop {
+            if let Some(progress) = self.progress(tenant, execution).await?
+                && progress.ended_seq.is_some()
+            {
+                return Ok(progress);
+            }
+            // A notice, or a look of our own should one have been missed.
+            let _ = tokio::time::timeout(LOOK_EVERY, notices.next()).await;
+        }
+    }
+
+    async fn printed(&self, tenant: TenantId, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
+        let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut after = 0;
+        let mut tx = self.database.tenant(tenant).await?;
+        loop {
+            let frames = store::frames(&mut tx, execution, attempt, after).await?;
+            let full = frames.len() as i64 == store::PAGE;
+            for frame in frames {
+                after = frame.seq;
+                match frame.kind {
+                    Kind::Stdout => stdout.extend_from_slice(&frame.body),
+                    Kind::Stderr => stderr.extend_from_slice(&frame.body),
+                    Kind::Display => outputs.push(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
+                    Kind::Status => {}
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        tx.commit().await?;
+        Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs })
+    }
+}
+
+/// As text, invalid UTF-8 replaced, without a copy when there is none.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

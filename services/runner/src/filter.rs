@@ -1,0 +1,95 @@
+//! The system calls a program may make, as data, compiled before the program is there.
+//!
+//! Three filters are stacked, and a call is made only when all of them let it through:
+//! 1. the known calls: anything else, unknown numbers and the x32 range included, is `ENOSYS`, so that
+//!    a C library falls back (`clone3`) as on an older kernel;
+//! 2. device controls outside a short list are `ENOTTY`;
+//! 3. known calls that are refused by policy are `EPERM`, by number or by argument. This one is installed
+//!    last, because it refuses the installing of filters as well.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
+
+#[path = "filter_table.rs"]
+mod table;
+
+use table::{ALLOWED, DEVICE_CONTROLS, NEW_NAMESPACES, REFUSED};
+
+/// The compiled filters, in the order in which they are installed.
+pub struct Filters(Vec<BpfProgram>);
+
+/// The numbers on the allow list.
+pub fn allowed_system_calls() -> &'static [c_long] {
+    ALLOWED
+}
+
+impl Filters {
+    pub fn compile() -> Result<Self, BackendError> {
+        let known = ALLOWED.iter().chain(REFUSED).map(|&number| (number, Vec::new())).collect();
+        let known = filter(known, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow)?;
+        let refuse = filter(refused()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)))?;
+        let devices = filter(devices()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::ENOTTY)))?;
+        Ok(Self(vec![known, devices, refuse]))
+    }
+
+    /// Installs every filter on the calling thread, for good. `no_new_privs` is set by it.
+    pub fn install(&self) -> Result<(), seccompiler::Error> {
+        self.0.iter().try_for_each(|program| seccompiler::apply_filter(program))
+    }
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn filter(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<BpfProgram, BackendError> {
+    let architecture = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(rules, otherwise, matched, architecture)?.try_into()
+}
+
+fn refused() -> Result<Rules, BackendError> {
+    let mut rules: Rules = REFUSED.iter().map(|&number| (number, Vec::new())).collect();
+    let namespaces = NEW_NAMESPACES.iter().map(|&flag| {
+        let flag = u64::from(flag.unsigned_abs());
+        SeccompRule::new(vec![SeccompCondition::new(0, Length::Qword, Compare::MaskedEq(flag), flag)?])
+    });
+    rules.insert(libc::SYS_clone, namespaces.collect::<Result<_, _>>()?);
+    for number in [libc::SYS_socket, libc::SYS_socketpair] {
+        let family = SeccompCondition::new(0, Length::Dword, Compare::Ne, u64::from(libc::AF_UNIX.unsigned_abs()))?;
+        rules.insert(number, vec![SeccompRule::new(vec![family])?]);
+    }
+    // Asking for the personality is allowed, setting the ordinary one too.
+    let asks = SeccompCondition::new(0, Length::Dword, Compare::Ne, 0xFFFF_FFFF)?;
+    let ordinary = SeccompCondition::new(0, Length::Dword, Compare::Ne, 0)?;
+    rules.insert(libc::SYS_personality, vec![SeccompRule::new(vec![asks, ordinary])?]);
+    Ok(rules)
+}
+
+fn devices() -> Result<Rules, BackendError> {
+    let none_of_them = DEVICE_CONTROLS.iter().map(|&request| SeccompCondition::new(1, Length::Dword, Compare::Ne, request));
+    let rule = SeccompRule::new(none_of_them.collect::<Result<_, _>>()?)?;
+    Ok(Rules::from([(libc::SYS_ioctl, vec![rule])]))
+}
+
+fn errno(number: i32) -> u32 {
+    number.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_compile_and_no_call_is_both_allowed_and_refused() {
+        Filters::compile().unwrap();
+        for number in REFUSED {
+            assert!(!ALLOWED.contains(number), "{number} is on both lists");
+        }
+        for number in [libc::SYS_clone3, libc::SYS_seccomp, libc::SYS_vmsplice] {
+            assert!(!ALLOWED.contains(&number));
+        }
+    }
+}

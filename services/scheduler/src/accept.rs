@@ -1,0 +1,109 @@
+//! Taking an execution in: quota, reservation, row and, when it may start at once, its first attempt, in one transaction.
+
+use std::time::Instant;
+
+use axum::http::StatusCode;
+use kiln_events::{ExecutionRecord, Payload, Task, subject};
+use kiln_http::{Hold, Problem};
+
+use crate::admission::{Quota, Refusal, admit};
+use crate::store::{self, NewExecution, StoredPayload};
+use crate::{Scheduler, dispatcher};
+
+/// Larger payloads go to the object store.
+const MAX_INLINE_PAYLOAD: usize = 256 * 1024;
+
+impl Scheduler {
+    /// Where this payload is to be kept; a large one is stored now, before the transaction.
+    pub(crate) async fn store_payload(&self, new: &NewExecution, payload: Payload) -> Result<StoredPayload, Problem> {
+        let size: usize =
+            payload.code.len() + payload.stdin.len() + payload.files.iter().map(|file| file.content.len()).sum::<usize>();
+        if size <= MAX_INLINE_PAYLOAD {
+            return Ok(StoredPayload::Inline(payload));
+        }
+        let body = serde_json::to_vec(&payload).map_err(Problem::internal)?;
+        let name = subject::payload_object(new.id);
+        self.bus.put_object(&name, &mut body.as_slice()).await.map_err(|error| {
+            tracing::warn!(%error, "payload was not stored");
+            Problem::unavailable("The files cannot be stored now; try again.")
+        })?;
+        Ok(StoredPayload::Object(name))
+    }
+
+    /// Accepts the execution, or says which quota is spent. Publishes after the commit.
+    pub(crate) async fn accept(
+        &self,
+        new: NewExecution,
+        payload: StoredPayload,
+        hold: Option<&Hold>,
+    ) -> Result<ExecutionRecord, Problem> {
+        let accepted = self.accept_in_transaction(&new, &payload, hold).await;
+        if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
+            && let Err(error) = self.bus.delete_object(name).await
+        {
+            tracing::warn!(%error, name, "payload of a refused execution stays behind");
+        }
+        accepted
+    }
+
+    async fn accept_in_transaction(
+        &self,
+        new: &NewExecution,
+        payload: &StoredPayload,
+        hold: Option<&Hold>,
+    ) -> Result<ExecutionRecord, Problem> {
+        let defaults = Quota {
+            max_concurrent: self.config.max_concurrent,
+            max_queued: self.config.max_queued,
+            executions_per_minute: self.config.executions_per_minute,
+        };
+        let mut tx = self.database.tenant(new.tenant).await?;
+        let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
+        let admitted = admit(load, quota, new.created_at).map_err(refused)?;
+        let dispatched = admitted.may_start && self.fleet.can_start(&new.runtime, Instant::now());
+        store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
+        let mut messages = Vec::new();
+        if dispatched {
+            messages.push(dispatcher::message(new.tenant, &first_attempt(new, payload)).map_err(Problem::internal)?);
+            self.relay.add(&mut tx, &messages).await?;
+        }
+        if let Some(hold) = hold {
+            hold.bind(&mut tx, new.id.0).await?;
+        }
+        tx.commit().await?;
+        if dispatched {
+            self.fleet.changed(1);
+            self.relay.send(messages);
+        } else {
+            self.wake.notify_one();
+        }
+        Ok(new.record())
+    }
+}
+
+fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
+    Task {
+        execution_id: new.id,
+        attempt: 1,
+        runtime: new.runtime.clone(),
+        limits: new.limits,
+        interactive: new.interactive,
+        workspace_id: new.workspace_id,
+        dispatched_at: new.created_at,
+        payload: payload.clone().source(),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Suspended => Problem::new(StatusCode::FORBIDDEN, "tenant_suspended", "This tenant is suspended."),
+        Refusal::QueueFull { max_queued } => {
+            Problem::too_many("max_queued", format!("{max_queued} executions of this tenant wait already."), 1)
+        }
+        Refusal::Rate { per_minute, retry_after_s } => Problem::too_many(
+            "executions_per_minute",
+            format!("This tenant may submit {per_minute} executions a minute."),
+            retry_after_s,
+        ),
+    }
+}

@@ -1,0 +1,130 @@
+//! Whether a tenant's execution is accepted, and whether it may start at once. Pure: `(load, quota, now) -> decision`.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// What a tenant may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub max_concurrent: u32,
+    pub max_queued: u32,
+    pub executions_per_minute: u32,
+}
+
+/// What a tenant holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub suspended: bool,
+    pub queued: u32,
+    /// Dispatched and running.
+    pub active: u32,
+    pub minute: Timestamp,
+    pub minute_count: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    Suspended,
+    QueueFull {
+        max_queued: u32,
+    },
+    /// The rate is spent until the minute ends.
+    Rate {
+        per_minute: u32,
+        retry_after_s: u64,
+    },
+}
+
+/// What becomes of an accepted execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// It may be dispatched in the same transaction, since nothing of its tenant waits before it.
+    pub may_start: bool,
+    /// The minute that it is counted in, and the count with it.
+    pub minute: Timestamp,
+    pub minute_count: u32,
+}
+
+/// Decides for one more execution.
+pub fn admit(load: Load, quota: Quota, now: Timestamp) -> Result<Admitted, Refusal> {
+    if load.suspended {
+        return Err(Refusal::Suspended);
+    }
+    let elapsed = now.duration_since(load.minute);
+    let (minute, counted) = if (SignedDuration::ZERO..SignedDuration::from_mins(1)).contains(&elapsed) {
+        (load.minute, load.minute_count)
+    } else {
+        (now, 0)
+    };
+    if counted >= quota.executions_per_minute {
+        let left = SignedDuration::from_mins(1) - elapsed;
+        let retry_after_s = u64::try_from(left.as_secs()).unwrap_or(0) + 1;
+        return Err(Refusal::Rate { per_minute: quota.executions_per_minute, retry_after_s });
+    }
+    let may_start = load.queued == 0 && load.active < quota.max_concurrent;
+    if !may_start && load.queued >= quota.max_queued {
+        return Err(Refusal::QueueFull { max_queued: quota.max_queued });
+    }
+    Ok(Admitted { may_start, minute, minute_count: counted + 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUOTA: Quota = Quota { max_concurrent: 2, max_queued: 3, executions_per_minute: 10 };
+
+    fn idle() -> Load {
+        Load { suspended: false, queued: 0, active: 0, minute: Timestamp::UNIX_EPOCH, minute_count: 0 }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn an_idle_tenant_starts_at_once() {
+        assert!(admit(idle(), QUOTA, at(0)).unwrap().may_start);
+    }
+
+    #[test]
+    fn what_waits_is_not_overtaken() {
+        assert!(!admit(Load { queued: 1, active: 0, ..idle() }, QUOTA, at(0)).unwrap().may_start);
+    }
+
+    #[test]
+    fn a_full_queue_refuses() {
+        let full = Load { queued: 3, active: 2, ..idle() };
+        assert_eq!(admit(full, QUOTA, at(0)), Err(Refusal::QueueFull { max_queued: 3 }));
+    }
+
+    #[test]
+    fn the_rate_says_when_it_is_free_again() {
+        let spent = Load { minute: at(0), minute_count: 10, ..idle() };
+        assert_eq!(admit(spent, QUOTA, at(20)), Err(Refusal::Rate { per_minute: 10, retry_after_s: 41 }));
+        assert_eq!(admit(spent, QUOTA, at(60)).unwrap().minute_count, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn quotas_hold_whatever_comes(steps in proptest::collection::vec((0_u8..4, 0_i64..30), 1..200)) {
+            let (mut load, mut clock, mut in_minute) = (idle(), 0, 0);
+            for (step, wait) in steps {
+                clock += wait;
+                match step {
+                    0 if load.active > 0 => load.active -= 1,
+                    1 if load.queued > 0 && load.active < QUOTA.max_concurrent => { load.queued -= 1; load.active += 1; }
+                    _ => if let Ok(admitted) = admit(load, QUOTA, at(clock)) {
+                        in_minute = if admitted.minute == load.minute { in_minute + 1 } else { 1 };
+                        load.minute = admitted.minute;
+                        load.minute_count = admitted.minute_count;
+                        if admitted.may_start { load.active += 1 } else { load.queued += 1 }
+                    },
+                }
+                prop_assert!(load.active <= QUOTA.max_concurrent && load.queued <= QUOTA.max_queued);
+                prop_assert!(in_minute <= QUOTA.executions_per_minute);
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What the scheduler answers to the other services, over the bus.
+
+mod cancel;
+mod executors;
+mod retry;
+mod tenant_usage;
+mod why;
+
+use std::sync::Arc;
+
+use kiln_events::{Claim, Delete, Describe, DescribeReply, Heartbeat, TenantUsage, subject};
+use kiln_runtime::Task;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Scheduler, store};
+
+/// One task a subject.
+pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Task> {
+    vec![
+        answer(scheduler, shutdown, "claim", |s, q: Claim| async move { s.claim(q).await }),
+        answer(scheduler, shutdown, "heartbeat", |s, q: Heartbeat| async move { s.heartbeat(q).await }),
+        answer(scheduler, shutdown, "describe", |s, q: Describe| async move { s.describe(q).await }),
+        answer(scheduler, shutdown, "cancel", |s, q| async move { s.cancel(q).await }),
+        answer(scheduler, shutdown, "retry", |s, q| async move { s.retry(q).await }),
+        answer(scheduler, shutdown, "delete", |s, q: Delete| async move { s.delete(q).await }),
+        answer(scheduler, shutdown, "why", |s, q| async move { s.why(q).await }),
+        answer(scheduler, shutdown, "usage", |s, q: TenantUsage| async move { s.usage(q).await }),
+    ]
+}
+
+fn answer<Q, A, H, F>(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken, verb: &'static str, handler: H) -> Task
+where
+    Q: DeserializeOwned + Send + 'static,
+    A: Serialize + Send + 'static,
+    H: Fn(Arc<Scheduler>, Q) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = anyhow::Result<A>> + Send + 'static,
+{
+    let (scheduler, shutdown) = (Arc::clone(scheduler), shutdown.clone());
+    Task::new(verb, async move {
+        let bus = scheduler.bus.clone();
+        bus.serve(&subject::control("scheduler", verb), "scheduler", shutdown, move |query| {
+            handler(Arc::clone(&scheduler), query)
+        })
+        .await
+    })
+}
+
+impl Scheduler {
+    async fn describe(&self, query: Describe) -> anyhow::Result<DescribeReply> {
+        let mut tx = self.database.tenant(query.tenant_id).await?;
+        let row = store::load(&mut tx, query.execution_id).await?;
+        tx.commit().await?;
+        Ok(DescribeReply { record: row.map(|row| row.record()).transpose()? })
+    }
+}

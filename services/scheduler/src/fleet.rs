@@ -1,0 +1,124 @@
+//! The executors as they last called, and how much they can still take. In memory: a restarted scheduler hears from each
+//! of them within a second.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use kiln_domain::InstanceId;
+use kiln_events::Heartbeat;
+
+/// An executor that has not called for so long is given no more work.
+const SILENT_AFTER: Duration = Duration::from_secs(4);
+
+#[derive(Default)]
+pub struct Fleet {
+    executors: Mutex<HashMap<String, Member>>,
+    /// Attempts dispatched or running, over all tenants; brought in line with the database by the reconciler.
+    outstanding: AtomicI64,
+}
+
+struct Member {
+    instance: InstanceId,
+    slots: u32,
+    draining: bool,
+    runtimes: BTreeSet<String>,
+    last_call: Instant,
+}
+
+impl Fleet {
+    /// Notes a call; true when this start of the executor has not called before.
+    pub fn heard(&self, call: &Heartbeat, now: Instant) -> bool {
+        let runtimes = call.runtimes.iter().filter(|runtime| runtime.available).map(|runtime| runtime.id.clone()).collect();
+        let member = Member { instance: call.instance, slots: call.slots, draining: call.draining, runtimes, last_call: now };
+        let before = self.lock().insert(call.executor_id.clone(), member);
+        before.is_none_or(|before| before.instance != call.instance)
+    }
+
+    /// Runtimes that some live executor offers.
+    pub fn runtimes(&self, now: Instant) -> Vec<String> {
+        let executors = self.lock();
+        let offered: BTreeSet<&String> =
+            executors.values().filter(|member| member.is_live(now)).flat_map(|member| &member.runtimes).collect();
+        offered.into_iter().cloned().collect()
+    }
+
+    /// Attempts that could be dispatched now.
+    pub fn free(&self, now: Instant) -> usize {
+        let slots: i64 = self.lock().values().filter(|member| member.is_live(now)).map(|member| i64::from(member.slots)).sum();
+        usize::try_from(slots - self.outstanding.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether an attempt of this runtime could be dispatched now.
+    pub fn can_start(&self, runtime: &str, now: Instant) -> bool {
+        self.free(now) > 0 && self.lock().values().any(|member| member.is_live(now) && member.runtimes.contains(runtime))
+    }
+
+    /// Attempts were dispatched (positive) or ended (negative).
+    pub fn changed(&self, by: i64) {
+        self.outstanding.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// The database's count.
+    pub fn set_outstanding(&self, count: i64) {
+        self.outstanding.store(count, Ordering::Relaxed);
+    }
+
+    /// Slots of all live executors.
+    pub fn slots(&self, now: Instant) -> u64 {
+        self.lock().values().filter(|member| member.is_live(now)).map(|member| u64::from(member.slots)).sum()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Member>> {
+        self.executors.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    fn is_live(&self, now: Instant) -> bool {
+        !self.draining && now.duration_since(self.last_call) < SILENT_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(instance: InstanceId, slots: u32) -> Heartbeat {
+        let runtime = kiln_domain::Runtime {
+            id: "python3.13".to_owned(),
+            language: "python".to_owned(),
+            version: "3.13.0".to_owned(),
+            title: String::new(),
+            aliases: Vec::new(),
+            packages: Vec::new(),
+            default: true,
+            available: true,
+        };
+        Heartbeat {
+            executor_id: "one".to_owned(),
+            instance,
+            pool: "default".to_owned(),
+            slots,
+            isolation: String::new(),
+            runtimes: vec![runtime],
+            running: Vec::new(),
+            draining: false,
+        }
+    }
+
+    #[test]
+    fn capacity_is_what_live_executors_have_left() {
+        let (fleet, now, instance) = (Fleet::default(), Instant::now(), InstanceId::generate());
+        assert!(fleet.heard(&call(instance, 2), now));
+        assert!(!fleet.heard(&call(instance, 2), now));
+        assert!(fleet.can_start("python3.13", now) && !fleet.can_start("python3.6", now));
+        fleet.changed(2);
+        assert_eq!(fleet.free(now), 0);
+        fleet.changed(-1);
+        assert_eq!(fleet.free(now), 1);
+        assert_eq!(fleet.free(now + SILENT_AFTER), 0);
+        assert!(fleet.heard(&call(InstanceId::generate(), 2), now), "a restart is a new instance");
+    }
+}

@@ -1,0 +1,49 @@
+//! The scheduler's HTTP routes.
+
+mod body;
+mod create;
+mod files;
+mod limits;
+mod list;
+mod runtimes;
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, FromRef};
+use kiln_http::auth::Verifier;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Scheduler;
+
+/// Largest body of POST /executions: 80 MiB.
+const MAX_BODY: usize = 80 << 20;
+
+/// What handlers are given.
+#[derive(Clone)]
+pub struct AppState(Arc<Scheduler>);
+
+impl FromRef<AppState> for Verifier {
+    fn from_ref(state: &AppState) -> Self {
+        state.0.verifier.clone()
+    }
+}
+
+pub fn router(scheduler: Arc<Scheduler>) -> OpenApiRouter {
+    let large_bodies = Arc::new(tokio::sync::Semaphore::new(scheduler.config.max_large_bodies));
+    routes().layer(axum::Extension(create::LargeBodies(large_bodies))).with_state(AppState(scheduler))
+}
+
+/// The routes' document, without a service.
+pub fn api() -> utoipa::openapi::OpenApi {
+    routes().split_for_parts().1
+}
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(create::create_execution))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .routes(routes!(list::list_executions))
+        .routes(routes!(runtimes::list_runtimes))
+        .routes(routes!(limits::get_limits))
+}

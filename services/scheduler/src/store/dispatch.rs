@@ -1,0 +1,105 @@
+//! The queue: what waits, and what is sent to the executors.
+
+use jiff::Timestamp;
+use kiln_db::SystemTx;
+use kiln_domain::{ExecutionId, Limits, TenantId, WorkspaceId};
+use kiln_events::Task;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoredPayload;
+use crate::fairness::Waiting;
+
+/// Tenants looked at in one round of the dispatcher.
+const MAX_TENANTS: i64 = 1_000;
+
+/// What each tenant could start now, best first: no more than its concurrency leaves, nor than `capacity`.
+pub async fn waiting(
+    connection: &mut PgConnection,
+    runtimes: &[String],
+    default_concurrent: u32,
+    capacity: usize,
+) -> Result<Vec<Waiting<TenantId, (TenantId, ExecutionId)>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT tenant.tenant_id, queued.id AS "id!"
+           FROM (SELECT * FROM scheduler.tenant
+                 WHERE queued > 0 AND active < COALESCE(max_concurrent, $2) AND NOT suspended LIMIT $4) AS tenant
+           CROSS JOIN LATERAL (
+                SELECT id, priority FROM scheduler.execution
+                WHERE tenant_id = tenant.tenant_id AND state = 'queued' AND runtime = ANY($1)
+                ORDER BY priority DESC, id LIMIT LEAST(COALESCE(tenant.max_concurrent, $2) - tenant.active, $3)
+           ) AS queued
+           ORDER BY tenant.tenant_id, queued.priority DESC, queued.id"#,
+        runtimes,
+        i32::try_from(default_concurrent).unwrap_or(i32::MAX),
+        i32::try_from(capacity).unwrap_or(i32::MAX),
+        MAX_TENANTS,
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut waiting: Vec<Waiting<TenantId, (TenantId, ExecutionId)>> = Vec::new();
+    for row in rows {
+        let (tenant, execution) = (TenantId(row.tenant_id), ExecutionId(row.id));
+        match waiting.last_mut() {
+            Some(last) if last.tenant == tenant => last.executions.push((tenant, execution)),
+            _ => waiting.push(Waiting { tenant, weight: 1, executions: vec![(tenant, execution)] }),
+        }
+    }
+    Ok(waiting)
+}
+
+/// An attempt just made.
+pub struct Dispatched {
+    pub tenant: TenantId,
+    pub task: Task,
+}
+
+/// Makes the next attempt of each execution that still waits. Their tenants are locked.
+pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Timestamp) -> anyhow::Result<Vec<Dispatched>> {
+    let ids: Vec<Uuid> = chosen.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"WITH made AS (
+                UPDATE scheduler.execution SET state = 'dispatched', attempt = attempt + 1, dispatched_at = now()
+                WHERE id = ANY($1) AND state = 'queued'
+                RETURNING id, tenant_id, attempt, runtime, limits, interactive, workspace_id
+           ), reservation AS (
+                UPDATE scheduler.tenant AS t SET queued = t.queued - n.count, active = t.active + n.count
+                FROM (SELECT tenant_id, count(*)::int AS count FROM made GROUP BY tenant_id) AS n
+                WHERE t.tenant_id = n.tenant_id
+           )
+           SELECT made.id, made.tenant_id, made.attempt, made.runtime, made.limits, made.interactive,
+                  made.workspace_id AS "workspace_id?", p.body AS "body?", p.object AS "object?"
+           FROM made JOIN scheduler.payload AS p ON p.execution_id = made.id"#,
+        &ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let limits: Limits = serde_json::from_value(row.limits)?;
+            let task = Task {
+                execution_id: ExecutionId(row.id),
+                attempt: u32::try_from(row.attempt)?,
+                runtime: row.runtime,
+                limits,
+                interactive: row.interactive,
+                workspace_id: row.workspace_id.map(WorkspaceId),
+                dispatched_at: now,
+                payload: StoredPayload::from_columns(row.body, row.object)?.source(),
+            };
+            Ok(Dispatched { tenant: TenantId(row.tenant_id), task })
+        })
+        .collect()
+}
+
+/// Attempts that nobody has claimed for so long that their message must be gone.
+pub async fn stuck_dispatches(connection: &mut PgConnection, after_ms: i64) -> Result<Vec<(TenantId, ExecutionId)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT tenant_id, id FROM scheduler.execution
+         WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => $1::float8 / 1000) LIMIT 1000",
+        after_ms as f64
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), ExecutionId(row.id))).collect())
+}

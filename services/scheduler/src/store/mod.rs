@@ -1,0 +1,17 @@
+//! The scheduler's statements. Locks are taken in one order everywhere: tenants by id, then executions.
+
+mod accept;
+mod attempt;
+mod dispatch;
+mod end;
+mod list;
+mod load;
+mod record;
+
+pub use accept::{NewExecution, StoredPayload, insert, lock_tenant};
+pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
+pub use dispatch::{mark_dispatched, stuck_dispatches, waiting};
+pub use end::{Ending, end, lock_tenants, requeue};
+pub use list::{Filter, list};
+pub use load::{active_total, correct_reservations, position, usage, waited_for_runtime};
+pub use record::{ExecutionRow, load, load_for_update, payload, request_cancel};
