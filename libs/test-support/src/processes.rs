@@ -27,6 +27,15 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     parents.keys().copied().filter(|child| comes_from(*child)).collect()
 }
 
+/// Those of the processes that still run; one that is dead and not yet waited for does not.
+pub fn live(pids: &[u32]) -> Vec<u32> {
+    let runs = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    };
+    pids.iter().copied().filter(runs).collect()
+}
+
 /// The processes that have this text among their arguments, but for this one.
 pub fn processes_with(argument: &str) -> Vec<u32> {
     let has =

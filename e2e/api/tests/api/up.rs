@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use kiln_test_support::{Cli, Installation, PASSWORD, Visit, assert_like, descendants, eventually, kill_all, processes_with};
+use kiln_test_support::{
+    Cli, Installation, PASSWORD, Visit, assert_like, descendants, eventually, kill_all, live, processes_with,
+};
 use serde_json::json;
 
 use crate::MODE;
@@ -56,9 +58,7 @@ async fn a_kill_of_the_process_alone_leaves_nothing_that_blocks_the_next_start()
     assert!(children.len() >= 2, "Postgres and NATS are children");
     kiln.kill_process_only();
     kiln.up();
-    let live = |pid: &u32| std::path::Path::new(&format!("/proc/{pid}")).exists();
-    let old: Vec<_> = children.into_iter().filter(live).collect();
-    assert!(old.is_empty(), "left from before: {old:?}");
+    assert_eq!(live(&children), Vec::<u32>::new(), "left from before");
     assert_eq!(kiln.sign_up().await.run("print(1)").await["stdout"], "1\n");
 }
 
