@@ -39,6 +39,8 @@ pub struct Consumer {
 
 /// Messages taken together, at most.
 const BATCH: usize = 256;
+/// Pulls that wait at the server: one for each idle slot of every executor.
+const MAX_WAITING: i64 = 16_384;
 /// How long an empty pull waits at the server before it is renewed.
 const PULL_EXPIRES: Duration = Duration::from_secs(30);
 
@@ -60,6 +62,7 @@ impl Bus {
             ack_wait,
             max_deliver,
             max_ack_pending: 4_096,
+            max_waiting: MAX_WAITING,
             ..Default::default()
         };
         let inner = self
@@ -74,7 +77,7 @@ impl Bus {
 impl Consumer {
     /// Takes one message, waiting at most `wait`.
     pub async fn next(&self, wait: Duration) -> anyhow::Result<Option<Message>> {
-        let mut messages = self.inner.fetch().max_messages(1).expires(wait).messages().await?;
+        let mut messages = self.inner.batch().max_messages(1).expires(wait).messages().await?;
         messages.next().await.transpose().map_err(|error| anyhow::anyhow!(error))
     }
 

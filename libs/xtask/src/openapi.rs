@@ -23,10 +23,7 @@ pub fn check() -> anyhow::Result<()> {
         return Ok(());
     }
     let line = found.lines().zip(generated.lines()).take_while(|(left, right)| left == right).count() + 1;
-    anyhow::bail!(
-        "{} is not what the code generates (first difference in line {line}): cargo xtask openapi",
-        file.display()
-    )
+    anyhow::bail!("{} is not what the code generates (first difference in line {line}): cargo xtask openapi", file.display())
 }
 
 fn committed() -> PathBuf {

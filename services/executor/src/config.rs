@@ -45,14 +45,19 @@ impl Default for Config {
 impl Config {
     /// The name as a token of a subject.
     pub(crate) fn id(&self) -> String {
-        let name = self.id.clone().or_else(|| nix::unistd::gethostname().ok()?.into_string().ok()).unwrap_or_else(|| "executor".to_owned());
+        let name = self
+            .id
+            .clone()
+            .or_else(|| nix::unistd::gethostname().ok()?.into_string().ok())
+            .unwrap_or_else(|| "executor".to_owned());
         name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).collect()
     }
 
     pub(crate) fn slots(&self) -> usize {
         self.slots.unwrap_or_else(|| {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            let by_memory = machine_memory().map_or(usize::MAX, |bytes| usize::try_from(bytes / MEMORY_PER_SLOT).unwrap_or(usize::MAX));
+            let by_memory =
+                machine_memory().map_or(usize::MAX, |bytes| usize::try_from(bytes / MEMORY_PER_SLOT).unwrap_or(usize::MAX));
             (SLOTS_PER_CORE * cores).min(by_memory).max(1)
         })
     }

@@ -1,6 +1,7 @@
 //! The executor's call to the scheduler: I live, with these attempts; and what the scheduler wants stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kiln_events::{Heartbeat, HeartbeatReply, subject};
@@ -29,7 +30,10 @@ pub fn task(executor: &Arc<Executor>) -> Task {
                 () = &mut drained => return Ok(()),
             }
             match executor.call().await {
-                Ok(()) => silent = false,
+                Ok(()) => {
+                    executor.known.store(true, Ordering::Relaxed);
+                    silent = false;
+                }
                 Err(error) if !silent => {
                     tracing::warn!(%error, "scheduler does not answer; runs go on, and the call is repeated");
                     silent = true;

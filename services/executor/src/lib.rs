@@ -13,6 +13,7 @@ mod stdin;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use kiln_bus::Bus;
@@ -39,6 +40,8 @@ pub(crate) struct Executor {
     sandboxes: Sandboxes,
     runtimes: Runtimes,
     live: LiveRuns,
+    /// The scheduler has answered a call: it knows this executor and its runtimes.
+    known: AtomicBool,
     /// Cancelled when no further work is to be taken.
     shutdown: CancellationToken,
 }
@@ -68,6 +71,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         sandboxes,
         runtimes,
         live: LiveRuns::default(),
+        known: AtomicBool::new(false),
         shutdown: deps.shutdown.clone(),
     });
     tracing::info!(executor = executor.id, slots, isolation = executor.sandboxes.isolation().tier, "executor is set up");
@@ -75,13 +79,24 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         let executor = Arc::clone(&executor);
         Arc::new(move || {
             let executor = Arc::clone(&executor);
-            Box::pin(async move { if executor.bus.is_connected() { Ok(()) } else { Err("NATS is not connected".to_owned()) } })
-                as futures::future::BoxFuture<'static, Result<(), String>>
+            Box::pin(async move { executor.ready() }) as futures::future::BoxFuture<'static, Result<(), String>>
         })
     };
     let mut tasks = vec![worker::task(&executor), heartbeat::task(&executor), environments(&executor)];
     tasks.extend(control::tasks(&executor));
     Ok(Service { name: "executor", routes: OpenApiRouter::new(), tasks, ready })
+}
+
+impl Executor {
+    fn ready(&self) -> Result<(), String> {
+        if !self.bus.is_connected() {
+            return Err("NATS is not connected".to_owned());
+        }
+        if !self.known.load(Ordering::Relaxed) {
+            return Err("the scheduler has not answered yet".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Makes the environments that are missing, in the background.

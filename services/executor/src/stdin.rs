@@ -16,8 +16,11 @@ pub async fn pump(bus: Bus, execution: ExecutionId, control: RunControl) {
 }
 
 async fn deliver(bus: &Bus, execution: ExecutionId, control: &RunControl) -> anyhow::Result<()> {
-    let config =
-        pull::OrderedConfig { filter_subject: subject::stdin(execution), deliver_policy: DeliverPolicy::All, ..Default::default() };
+    let config = pull::OrderedConfig {
+        filter_subject: subject::stdin(execution),
+        deliver_policy: DeliverPolicy::All,
+        ..Default::default()
+    };
     let stream = bus.jetstream().get_stream_no_info(subject::STDIN).await?;
     let mut chunks = stream.create_consumer(config).await?.messages().await?;
     while let Some(message) = chunks.next().await {

@@ -23,7 +23,7 @@ use crate::{Executor, files, stdin};
 /// How long an idle worker's pull waits at the bus.
 const PULL_WAIT: Duration = Duration::from_secs(30);
 /// A message not acknowledged for so long goes to another executor; one is acknowledged as soon as it is claimed.
-const ACK_WAIT: Duration = Duration::from_secs(30);
+const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Deliveries of one attempt; the scheduler makes it anew when none led to a claim.
 const MAX_DELIVER: i64 = 10;
 const CLAIM_DEADLINE: Duration = Duration::from_secs(2);
@@ -236,7 +236,9 @@ impl Executor {
             SandboxError::Spec { field, detail } => {
                 (Status::Failed, ReasonCode::RuntimeUnavailable, format!("The program cannot be run as it is: {field} {detail}."))
             }
-            SandboxError::Runtime(why) => (Status::Lost, ReasonCode::RuntimeUnavailable, format!("The runtime could not be started: {why}.")),
+            SandboxError::Runtime(why) => {
+                (Status::Lost, ReasonCode::RuntimeUnavailable, format!("The runtime could not be started: {why}."))
+            }
             SandboxError::Host(_) | SandboxError::Unavailable(_) | SandboxError::Runner(_) => {
                 (Status::Lost, ReasonCode::RuntimeUnavailable, "No sandbox could be made for it.".to_owned())
             }

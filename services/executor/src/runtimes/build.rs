@@ -101,8 +101,11 @@ impl Build {
 
     async fn install(&self, directory: &Path, progress: &impl Fn(Progress)) -> Result<(), BuildError> {
         let requirements = directory.join("requirements.txt");
-        std::fs::write(&requirements, self.recipe.requirements)
-            .map_err(|source| BuildError::File { what: "write", path: requirements.clone(), source })?;
+        std::fs::write(&requirements, self.recipe.requirements).map_err(|source| BuildError::File {
+            what: "write",
+            path: requirements.clone(),
+            source,
+        })?;
         let mut pip = quiet(&self.interpreter.executable);
         pip.args(["-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off", "--no-deps"])
             .args(["--require-hashes", "--only-binary=:all:", "--target"])

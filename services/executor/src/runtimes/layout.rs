@@ -64,7 +64,8 @@ impl Layout {
         } else {
             self.bound(interpreter)
         };
-        let program = if interpreter.is_systems() { home.join("bin").join(interpreter.id()) } else { program_in_sandbox(interpreter) };
+        let program =
+            if interpreter.is_systems() { home.join("bin").join(interpreter.id()) } else { program_in_sandbox(interpreter) };
         Ok(command(&program, roots, Vec::new()))
     }
 

@@ -40,7 +40,8 @@ const LANGUAGES: [Language; 2] = [
 pub async fn find(directories: &[PathBuf]) -> Vec<(Runtime, RuntimeCommand)> {
     let mut found = Vec::new();
     for language in &LANGUAGES {
-        let candidates = directories.iter().filter(|directory| directory.is_absolute()).map(|directory| directory.join(language.id));
+        let candidates =
+            directories.iter().filter(|directory| directory.is_absolute()).map(|directory| directory.join(language.id));
         let Some(program) = candidates.filter_map(|path| std::fs::canonicalize(path).ok()).find(|path| path.is_file()) else {
             continue;
         };

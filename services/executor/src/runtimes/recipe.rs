@@ -46,7 +46,9 @@ impl Recipe {
         match interpreters.iter().filter(fitting).find(|interpreter| interpreter.pip) {
             Some(interpreter) => Ok(interpreter),
             None => Err(match interpreters.iter().find(fitting) {
-                Some(interpreter) => format!("{} has no pip; mend: apt-get install python3-pip", interpreter.executable.display()),
+                Some(interpreter) => {
+                    format!("{} has no pip; mend: apt-get install python3-pip", interpreter.executable.display())
+                }
                 None => format!(
                     "no Python 3.{} to 3.{} was found; mend: apt-get install python3 python3-pip",
                     MINOR_VERSIONS.start(),

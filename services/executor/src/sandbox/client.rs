@@ -59,8 +59,8 @@ impl Spawner {
         open: Request,
     ) -> Result<(Self, Isolation, impl Future<Output = ()> + Send + 'static), Failure> {
         let flags = SockFlag::SOCK_CLOEXEC;
-        let (own, childs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
-            .map_err(|errno| Failure::new("spawner", errno))?;
+        let (own, childs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(|errno| Failure::new("spawner", errno))?;
         execute(program, childs)?;
         nix::fcntl::fcntl(&own, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
             .map_err(|errno| Failure::new("spawner", errno))?;
@@ -206,5 +206,9 @@ fn execute(program: PathBuf, socket: OwnedFd) -> Result<(), Failure> {
             tracing::info!(%status, "the sandbox spawner has ended");
         }
     };
-    std::thread::Builder::new().name("kiln-spawner".to_owned()).spawn(wait).map(drop).map_err(|error| Failure::new("spawner", error))
+    std::thread::Builder::new()
+        .name("kiln-spawner".to_owned())
+        .spawn(wait)
+        .map(drop)
+        .map_err(|error| Failure::new("spawner", error))
 }

@@ -140,7 +140,6 @@ pub fn discard_disk(directory: BorrowedFd<'_>) {
     unsafe { libc::ioctl(directory.as_raw_fd(), SHUTDOWN, &raw const without_log) };
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;

@@ -74,11 +74,8 @@ pub fn look() -> (Tier, Vec<Control>) {
         (true, Ok(version), Err(_)) => Tier::RootMemoryDisk(*version),
         (true, Err(_), _) | (false, ..) => Tier::Rootless,
     };
-    let control = |name: &str, missing: Option<String>| Control {
-        name: name.to_owned(),
-        present: missing.is_none(),
-        mend: missing,
-    };
+    let control =
+        |name: &str, missing: Option<String>| Control { name: name.to_owned(), present: missing.is_none(), mend: missing };
     let controls = vec![
         control("root", (!root).then(|| "run Kiln as root, or accept the tier rootless-rlimits by name".to_owned())),
         control("cgroup", groups.err().map(|failure| format!("mount cgroup v2 with memory, pids and cpu ({})", failure.detail))),

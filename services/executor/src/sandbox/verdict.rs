@@ -186,7 +186,11 @@ fn signal_name(number: i32) -> String {
 }
 
 fn seconds(milliseconds: u64) -> String {
-    if milliseconds < 1000 { format!("{milliseconds} ms") } else { format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100) }
+    if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+    }
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -230,7 +234,10 @@ mod tests {
     #[test]
     fn exits_and_signals_are_the_programs_own() {
         assert_eq!(outcome(&exit(ExitStatus::Code(0), None), Counters::default()), (Status::Succeeded, None));
-        assert_eq!(outcome(&exit(ExitStatus::Code(124), None), Counters::default()), (Status::Failed, Some(ReasonCode::ExitCode)));
+        assert_eq!(
+            outcome(&exit(ExitStatus::Code(124), None), Counters::default()),
+            (Status::Failed, Some(ReasonCode::ExitCode))
+        );
         let ended = judge(Some(&exit(KILL, None)), Counters::default(), None);
         assert_eq!((ended.status, ended.exit_code, ended.signal.as_deref()), (Status::Failed, None, Some("SIGKILL")));
         assert_eq!(ended.reason.unwrap().code, ReasonCode::Signal);

@@ -39,9 +39,19 @@ pub enum Answer {
     Opened(Isolation),
     /// A control that could not be had, or a step of the start that failed.
     Refused(Failure),
-    Made { id: SandboxId, owner: Option<u32> },
-    Limited { id: SandboxId, failure: Option<Failure> },
-    Finished { id: SandboxId, counters: Counters, failure: Option<Failure> },
+    Made {
+        id: SandboxId,
+        owner: Option<u32>,
+    },
+    Limited {
+        id: SandboxId,
+        failure: Option<Failure>,
+    },
+    Finished {
+        id: SandboxId,
+        counters: Counters,
+        failure: Option<Failure>,
+    },
 }
 
 /// A step that failed and why, for a log and for the operator.

@@ -56,7 +56,8 @@ impl Templates {
 
     fn make(&self, disk_bytes: u64) -> Result<File, Failure> {
         let path = self.directory.join("template.img");
-        let image = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path).step("disk image")?;
+        let image =
+            File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path).step("disk image")?;
         let size = OVERHEAD_BYTES + disk_bytes + disk_bytes / (RESERVED_SHARE - 1);
         image.set_len(size.next_multiple_of(4096)).step("disk image")?;
         let made = Command::new(&self.make_file_system)
@@ -76,7 +77,8 @@ impl Templates {
 
 /// Copies the empty image and mounts the copy at `target`. Called in the new sandbox's mount namespace.
 pub fn mount_copy(template: &File, directory: &Path, target: &Path) -> Result<(), Failure> {
-    let image = File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory).step("disk copy")?;
+    let image =
+        File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory).step("disk copy")?;
     copy_used_blocks(template, &image).step("disk copy")?;
     let device = attach(&image).step("loop device")?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;

@@ -81,7 +81,9 @@ fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Fai
         Request::Open { .. } => Err(Failure::new("engine's socket", "opened twice")),
         Request::Make { id, binds, disk_bytes } => match table.make(id, &binds, disk_bytes) {
             Ok((owner, stream)) => answer(socket, &Answer::Made { id, owner }, &[stream]),
-            Err(failure) => answer(socket, &Answer::Finished { id, counters: wire::Counters::default(), failure: Some(failure) }, &[]),
+            Err(failure) => {
+                answer(socket, &Answer::Finished { id, counters: wire::Counters::default(), failure: Some(failure) }, &[])
+            }
         },
         Request::Limit { id, memory_bytes, cpu_millis, processes } => {
             let limits = super::cgroup::GroupLimits { memory_bytes, cpu_millis, processes };

@@ -85,14 +85,7 @@ fn move_mount(tree: &OwnedFd, target: &Path) -> nix::Result<()> {
     let target = path(target)?;
     // SAFETY: both paths are valid C strings for the length of the call.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_FDCWD,
-            target.as_ptr(),
-            FROM_DESCRIPTOR,
-        )
+        libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, target.as_ptr(), FROM_DESCRIPTOR)
     };
     Errno::result(result).map(drop)
 }

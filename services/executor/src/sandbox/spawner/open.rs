@@ -116,6 +116,7 @@ fn remember(directory: &Path, groups: Option<&Groups>) -> Result<(), Failure> {
 /// The name of this engine's groups: the same for the same data directory (FNV-1a, 64 bits).
 fn name(directory: &Path) -> String {
     let bytes = directory.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash =
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("kiln-{hash:016x}")
 }
