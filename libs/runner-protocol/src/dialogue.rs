@@ -40,11 +40,10 @@ pub enum Step {
 
 impl Greeting {
     pub fn receive(self, report: &Report) -> Result<Idle, ProtocolError> {
-        match report {
-            Report::Hello { version: VERSION } => Ok(Idle(())),
-            Report::Hello { version } => Err(ProtocolError::Version(*version)),
-            other => Err(ProtocolError::Unexpected { expected: "hello", got: other.name() }),
-        }
+        let Report::Hello { version } = report else {
+            return Err(ProtocolError::Unexpected { expected: "hello", got: report.name() });
+        };
+        if *version == VERSION { Ok(Idle(())) } else { Err(ProtocolError::Version(*version)) }
     }
 }
 
@@ -59,11 +58,13 @@ impl Idle {
 impl Starting {
     /// The inner error is the runner's own word that the program could not be executed.
     pub fn receive(self, report: Report) -> Result<Result<Running, StartFailure>, ProtocolError> {
-        match report {
-            Report::Started => Ok(Ok(Running(()))),
-            Report::StartFailed(failure) => Ok(Err(failure)),
-            other => Err(ProtocolError::Unexpected { expected: "started", got: other.name() }),
+        if let Report::StartFailed(failure) = report {
+            return Ok(Err(failure));
         }
+        if report != Report::Started {
+            return Err(ProtocolError::Unexpected { expected: "started", got: report.name() });
+        }
+        Ok(Ok(Running(())))
     }
 }
 

@@ -76,7 +76,7 @@ impl<M: Message> Decoder<M> {
     }
 
     /// The next whole message, `None` when more bytes are needed. After an error the stream is lost.
-    pub fn next(&mut self) -> Result<Option<M>, ProtocolError> {
+    pub fn next_message(&mut self) -> Result<Option<M>, ProtocolError> {
         let rest = self.buffer.get(self.taken..).unwrap_or_default();
         let Some((&[a, b, c, d, kind], rest)) = rest.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);

@@ -132,10 +132,10 @@ pub struct StreamTotal {
     pub discarded_bytes: u64,
 }
 
-/// Least free space seen in the working directory's file system while the program ran and at its end.
+/// The working directory's file system: the most that was seen used while the program ran and at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskUse {
-    pub least_free_bytes: u64,
+    pub most_used_bytes: u64,
     pub least_free_inodes: u64,
 }
 

@@ -51,7 +51,7 @@ fn exit() -> impl Strategy<Value = Exit> {
         stdout: StreamTotal { kept_bytes: figure, discarded_bytes: figure },
         stderr: StreamTotal::default(),
         displays_dropped: figure,
-        disk: DiskUse { least_free_bytes: figure, least_free_inodes: figure },
+        disk: DiskUse { most_used_bytes: figure, least_free_inodes: figure },
     })
 }
 
@@ -77,7 +77,7 @@ fn survives<M: Message + PartialEq + std::fmt::Debug + Clone>(messages: &[M], pi
     let (mut decoder, mut read) = (Decoder::<M>::default(), Vec::new());
     for bytes in wire.chunks(piece) {
         decoder.push(bytes);
-        while let Some(message) = decoder.next().unwrap() {
+        while let Some(message) = decoder.next_message().unwrap() {
             read.push(message);
         }
     }
@@ -99,10 +99,10 @@ proptest! {
     fn garbage_never_panics(bytes in vec(any::<u8>(), 0..4000), kind in 0_u8..80) {
         let mut reports = Decoder::<Report>::default();
         reports.push(&bytes);
-        while let Ok(Some(_)) = reports.next() {}
+        while let Ok(Some(_)) = reports.next_message() {}
         let mut commands = Decoder::<Command>::default();
         commands.push(&bytes);
-        while let Ok(Some(_)) = commands.next() {}
+        while let Ok(Some(_)) = commands.next_message() {}
         let _ = Report::read(kind, &bytes);
         let _ = Command::read(kind, &bytes);
     }
@@ -113,7 +113,7 @@ fn an_endless_frame_is_refused_by_its_header() {
     let mut decoder = Decoder::<Report>::default();
     decoder.push(&u32::try_from(MAX_FRAME_BYTES + 1).unwrap().to_le_bytes());
     decoder.push(&[64]);
-    assert!(matches!(decoder.next(), Err(ProtocolError::TooLong(_))));
+    assert!(matches!(decoder.next_message(), Err(ProtocolError::TooLong(_))));
     let mut out = vec![7];
     let long = Report::Output { stream: Stream::Stdout, bytes: vec![0; MAX_FRAME_BYTES + 1] };
     assert!(encode(&long, &mut out).is_err());

@@ -62,7 +62,14 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(sandboxes: &Sandboxes, runtime: &RuntimeCommand, code: &str) -> anyhow::Result<(String, RunEnd, Duration)> {
-    let limits = Limits { timeout_ms: 6000, output_bytes: 1 << 20, ..Limits::DEFAULT };
+    let number = |name: &str, otherwise| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let limits = Limits {
+        timeout_ms: 6000,
+        output_bytes: 1 << 20,
+        disk_bytes: number("DISK_BYTES", Limits::DEFAULT.disk_bytes),
+        memory_bytes: number("MEMORY_BYTES", Limits::DEFAULT.memory_bytes),
+        ..Limits::DEFAULT
+    };
     let spec = RunSpec {
         execution: ExecutionId::generate(),
         attempt: 1,

@@ -20,6 +20,9 @@ use crate::filter::Filters;
 const LANDLOCK: ABI = ABI::V7;
 /// Device files that a program may write to.
 const WRITABLE_DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
+/// No core dumps. Zero would not do: a host that pipes dumps to a program of its own does so at zero too,
+/// and only at one does not (core(5), `do_coredump`); a file is too small to be begun either way.
+const CORE_BYTES: u64 = 1;
 /// Among the processes of a sandbox the program's are killed for memory before the runner is.
 const OOM_SCORE: &str = "500";
 
@@ -53,6 +56,8 @@ impl<'a> Controls<'a> {
     pub fn set(self) -> Result<(), Failed> {
         default_signals().map_err(|errno| ("signals", errno))?;
         self.limits().map_err(|errno| ("rlimits", errno))?;
+        // The runner is not dumpable, so its child's files in /proc would belong to somebody else.
+        nix::sys::prctl::set_dumpable(true).map_err(|errno| ("dumpable", errno))?;
         std::fs::write("/proc/self/oom_score_adj", OOM_SCORE).map_err(|error| ("oom_score_adj", from_io(&error)))?;
         if let Some(user) = self.confinement.user_id {
             drop_bounding_set().map_err(|errno| ("capabilities", errno))?;
@@ -74,7 +79,7 @@ impl<'a> Controls<'a> {
     fn limits(&self) -> nix::Result<()> {
         let confinement = self.confinement;
         let limits = [
-            (Resource::RLIMIT_CORE, Some(0)),
+            (Resource::RLIMIT_CORE, Some(CORE_BYTES)),
             (Resource::RLIMIT_NOFILE, Some(confinement.open_files)),
             (Resource::RLIMIT_FSIZE, Some(confinement.file_bytes)),
             (Resource::RLIMIT_MEMLOCK, Some(64 * 1024)),
@@ -129,11 +134,9 @@ fn drop_bounding_set() -> nix::Result<()> {
     for capability in 0..=63 {
         // SAFETY: this prctl takes a number and touches no memory.
         if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
-            return match Errno::last() {
-                // The kernel knows no such capability, nor any further one.
-                Errno::EINVAL => Ok(()),
-                errno => Err(errno),
-            };
+            let errno = Errno::last();
+            // EINVAL: the kernel knows no such capability, nor any further one.
+            return if errno == Errno::EINVAL { Ok(()) } else { Err(errno) };
         }
     }
     Ok(())

@@ -80,7 +80,7 @@ impl Link {
     }
 
     pub fn command(&mut self) -> Result<Option<Command>, RunnerError> {
-        Ok(self.decoder.next()?)
+        Ok(self.decoder.next_message()?)
     }
 }
 

@@ -10,23 +10,29 @@ const LARGE_PIECE_BYTES: usize = 48 * 1024;
 /// How long a piece may wait for company after the one before it; doubles while output keeps coming.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_millis(40);
+/// How long a piece that does not end its line waits for the rest of it: an interpreter often writes the
+/// text and the line's end one after the other.
+const LINE_WAIT: Duration = Duration::from_millis(2);
 
 #[derive(Debug)]
 pub struct OutputStream {
     limit_bytes: u64,
     total: StreamTotal,
     held: Vec<u8>,
+    held_since: Option<Instant>,
     last_sent: Option<Instant>,
     wait: Duration,
 }
 
 impl OutputStream {
     pub fn new(limit_bytes: u64) -> Self {
-        Self { limit_bytes, total: StreamTotal::default(), held: Vec::new(), last_sent: None, wait: SHORTEST_WAIT }
+        let (total, held) = (StreamTotal::default(), Vec::new());
+        Self { limit_bytes, total, held, held_since: None, last_sent: None, wait: SHORTEST_WAIT }
     }
 
     /// Takes what was read from the pipe: keeps what fits the limit, counts the rest.
-    pub fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8], now: Instant) {
+        self.held_since = self.held_since.or(Some(now));
         let room = usize::try_from(self.limit_bytes - self.total.kept_bytes).unwrap_or(usize::MAX);
         let (kept, discarded) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.held.extend_from_slice(kept);
@@ -39,8 +45,12 @@ impl OutputStream {
         if whole_characters(&self.held) == 0 {
             return None;
         }
-        let last = self.last_sent?;
-        if self.held.len() >= LARGE_PIECE_BYTES { Some(last) } else { last.checked_add(self.wait) }
+        let since = self.held_since?;
+        if self.held.len() >= LARGE_PIECE_BYTES {
+            return Some(since);
+        }
+        let line = if self.held.ends_with(b"\n") { since } else { since + LINE_WAIT };
+        Some(self.last_sent.map_or(line, |last| line.max(last + self.wait)))
     }
 
     /// The bytes to send now, if it is time; `None` leaves them to a later call.
@@ -59,6 +69,7 @@ impl OutputStream {
         }
         let rest = self.held.split_off(whole);
         self.pace(now);
+        self.held_since = (!rest.is_empty()).then_some(now);
         Some(std::mem::replace(&mut self.held, rest))
     }
 
@@ -105,24 +116,35 @@ mod tests {
     #[test]
     fn the_first_bytes_are_kept_and_the_rest_counted() {
         let mut stream = OutputStream::new(5);
-        stream.push(b"abc");
-        stream.push(b"defgh");
+        stream.push(b"abc", Instant::now());
+        stream.push(b"defgh", Instant::now());
         assert_eq!(stream.take(Instant::now()).unwrap(), b"abcde");
         assert_eq!(stream.total(), StreamTotal { kept_bytes: 5, discarded_bytes: 3 });
-        stream.push(b"more");
+        stream.push(b"more", Instant::now());
         assert_eq!(stream.take(Instant::now()), None);
     }
 
     #[test]
     fn a_lone_write_goes_at_once_and_the_next_waits_for_company() {
         let (mut stream, start) = (OutputStream::new(1 << 20), Instant::now());
-        stream.push(b"1");
-        assert_eq!(stream.take_due(start).unwrap(), b"1");
-        stream.push(b"2");
+        stream.push(b"1\n", start);
+        assert_eq!(stream.take_due(start).unwrap(), b"1\n");
+        stream.push(b"2\n", start);
         assert_eq!(stream.take_due(start), None);
-        assert_eq!(stream.take_due(start + SHORTEST_WAIT).unwrap(), b"2");
-        stream.push(&[b'x'; LARGE_PIECE_BYTES]);
+        assert_eq!(stream.take_due(start + SHORTEST_WAIT).unwrap(), b"2\n");
+        stream.push(&[b'x'; LARGE_PIECE_BYTES], start + SHORTEST_WAIT);
         assert!(stream.take_due(start + SHORTEST_WAIT).is_some());
+    }
+
+    #[test]
+    fn a_line_is_sent_with_its_end() {
+        let (mut stream, start) = (OutputStream::new(1 << 20), Instant::now());
+        stream.push(b"text", start);
+        assert_eq!(stream.take_due(start), None);
+        stream.push(b"\n", start);
+        assert_eq!(stream.take_due(start).unwrap(), b"text\n");
+        stream.push(b"prompt? ", start + LONGEST_WAIT);
+        assert_eq!(stream.take_due(start + LONGEST_WAIT + LINE_WAIT).unwrap(), b"prompt? ");
     }
 
     #[test]
@@ -131,10 +153,10 @@ mod tests {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
                 let mut stream = OutputStream::new(1 << 20);
-                stream.push(b"a");
-                stream.push(&bytes[..cut]);
+                stream.push(b"a", Instant::now());
+                stream.push(&bytes[..cut], Instant::now());
                 assert_eq!(stream.take(Instant::now()).unwrap(), b"a");
-                stream.push(&bytes[cut..]);
+                stream.push(&bytes[cut..], Instant::now());
                 assert_eq!(stream.take(Instant::now()).unwrap(), bytes);
             }
         }
@@ -146,7 +168,7 @@ mod tests {
             let (mut stream, now) = (OutputStream::new(1 << 20), Instant::now());
             let mut sent = Vec::new();
             for chunk in &chunks {
-                stream.push(chunk);
+                stream.push(chunk, now);
                 sent.extend(stream.take(now).unwrap_or_default());
             }
             sent.extend(stream.take_rest().unwrap_or_default());
@@ -157,7 +179,7 @@ mod tests {
         fn text_is_cut_only_between_characters(text in ".*", size in 1_usize..7) {
             let (mut stream, now) = (OutputStream::new(1 << 20), Instant::now());
             for chunk in text.as_bytes().chunks(size) {
-                stream.push(chunk);
+                stream.push(chunk, now);
                 if let Some(piece) = stream.take(now) {
                     proptest::prop_assert!(std::str::from_utf8(&piece).is_ok());
                 }

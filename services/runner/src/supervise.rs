@@ -151,7 +151,7 @@ impl Run {
             stopped: None,
             waiting: false,
             next_waiting_check: started + WAITING_INTERVAL,
-            disk: DiskUse { least_free_bytes: u64::MAX, least_free_inodes: u64::MAX },
+            disk: DiskUse { most_used_bytes: 0, least_free_inodes: u64::MAX },
             next_disk_check: started + DISK_INTERVAL,
             scratch: vec![0; READ_BYTES],
         }
@@ -309,12 +309,16 @@ impl Run {
     }
 
     fn note(&mut self, status: WaitStatus) {
-        let ended = match status {
-            WaitStatus::Exited(pid, code) if pid == self.main => ExitStatus::Code(code),
-            WaitStatus::Signaled(pid, signal, _) if pid == self.main => ExitStatus::Signal(signal as i32),
-            _ => return,
+        let (process, ended) = if let WaitStatus::Exited(process, code) = status {
+            (process, ExitStatus::Code(code))
+        } else if let WaitStatus::Signaled(process, signal, _) = status {
+            (process, ExitStatus::Signal(signal as i32))
+        } else {
+            return;
         };
-        self.ended = Some((ended, Instant::now()));
+        if process == self.main {
+            self.ended = Some((ended, Instant::now()));
+        }
     }
 
     /// The main program has ended: kills what it left, waits for every process, reads what is left to read.
@@ -361,7 +365,7 @@ impl Run {
     fn read_channel(&mut self, index: usize) {
         let Some(channel) = self.channels.get_mut(index) else { return };
         if let Some(bytes) = read_some(&mut channel.pipe, &mut self.scratch) {
-            channel.stream.push(bytes);
+            channel.stream.push(bytes, Instant::now());
         }
     }
 
@@ -375,7 +379,7 @@ impl Run {
                 && let Some(bytes) = read_some(&mut channel.pipe, &mut self.scratch)
             {
                 drained += bytes.len();
-                channel.stream.push(bytes);
+                channel.stream.push(bytes, Instant::now());
                 if let Some(bytes) = channel.stream.take_due(Instant::now()) {
                     link.send(&Report::Output { stream: channel.kind, bytes })?;
                 }
@@ -408,8 +412,8 @@ impl Run {
 
     fn look_at_disk(&mut self) {
         if let Ok(disk) = statvfs(self.directory.as_str()) {
-            let free = disk.blocks_available().saturating_mul(disk.fragment_size());
-            self.disk.least_free_bytes = self.disk.least_free_bytes.min(free);
+            let used = disk.blocks().saturating_sub(disk.blocks_free()).saturating_mul(disk.fragment_size());
+            self.disk.most_used_bytes = self.disk.most_used_bytes.max(used);
             self.disk.least_free_inodes = self.disk.least_free_inodes.min(disk.files_available());
         }
     }

@@ -116,20 +116,13 @@ async fn start_postgres(directory: &Path) -> u16 {
 fn start_nats(directory: &Path) -> String {
     let port = free_port();
     let program = std::env::var_os("KILN_NATS_SERVER").map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
-    let store = directory.join("nats");
+    let (config, store) = (directory.join("nats.conf"), directory.join("nats"));
+    // Kiln's streams reserve more than a small disk has free; the ceiling is stated so that they can be made.
+    let settings = format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?}, max_file_store: 128GB }}\n");
+    std::fs::write(&config, settings).unwrap();
     let mut command = Command::new("setpriv");
-    command
-        .args(["--pdeathsig", "KILL"])
-        .arg(program)
-        .args(["-js", "-a", "127.0.0.1", "-p"])
-        .arg(port.to_string())
-        .arg("-sd")
-        .arg(store);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("setpriv and nats-server 2.12 or newer (KILN_NATS_SERVER)");
+    command.args(["--pdeathsig", "KILL"]).arg(program).arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("setpriv and nats-server 2.12 or newer (KILN_NATS_SERVER)");
     format!("nats://127.0.0.1:{port}")
 }
 

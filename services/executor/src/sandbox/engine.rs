@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kiln_domain::Start;
 use kiln_runner_protocol::{Confinement, Program};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::Spawner;
@@ -16,8 +17,8 @@ use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxCon
 
 /// Open files a process may have.
 const OPEN_FILES: u64 = 256;
-/// A single file may be this large at least; its disk bounds it otherwise.
-const LEAST_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// A single file may be this much larger than its disk, so that a full disk is what a program is told of.
+const FILE_MARGIN_BYTES: u64 = 64 * 1024 * 1024;
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -40,6 +41,8 @@ struct Engine {
     spawner: Spawner,
     pool: Arc<Pool>,
     tasks: TaskTracker,
+    /// Cancelled when the spawner has ended.
+    gone: CancellationToken,
 }
 
 impl Sandboxes {
@@ -52,9 +55,14 @@ impl Sandboxes {
         let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier };
         let (spawner, isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
         let tasks = TaskTracker::new();
-        tasks.spawn(reader);
+        let gone = CancellationToken::new();
+        let ended = gone.clone().drop_guard();
+        tasks.spawn(async move {
+            reader.await;
+            drop(ended);
+        });
         let pool = Arc::new(Pool::new(spawner.clone(), tasks.clone(), config.slots));
-        let engine = Self(Arc::new(Engine { isolation, spawner, pool, tasks }));
+        let engine = Self(Arc::new(Engine { isolation, spawner, pool, tasks, gone }));
         // Every control is set in earnest once, so that a missing one is a failure to start, not of a run.
         if let Err(failure) = Prepared::make(&engine.0.spawner, &Key::plain()).await {
             engine.close().await;
@@ -99,6 +107,12 @@ impl Sandboxes {
         Ok(run::begin(started, about, spec.stdin, &self.0.tasks))
     }
 
+    /// Resolves when the engine has ended, by [`Self::close`] or because its spawner died. Then no run can be
+    /// started any more, and a new engine must be opened.
+    pub async fn ended(&self) {
+        self.0.gone.cancelled().await;
+    }
+
     /// Kills and removes everything, up to a deadline. Runs that are under way end as lost.
     pub async fn close(&self) {
         self.0.pool.close();
@@ -136,7 +150,7 @@ impl Sandboxes {
             landlock: self.0.isolation.has("landlock"),
             writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
             open_files: OPEN_FILES,
-            file_bytes: limits.disk_bytes.max(LEAST_FILE_BYTES),
+            file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,
             data_bytes: otherwise(limits.memory_bytes),
             processes: otherwise(limits.pids),
             cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),

@@ -66,7 +66,7 @@ impl Reader {
     /// The next report; `None` when the stream has ended. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<Report>, Failure> {
         loop {
-            if let Some(report) = self.decoder.next().map_err(|error| Failure::new("runner", error))? {
+            if let Some(report) = self.decoder.next_message().map_err(|error| Failure::new("runner", error))? {
                 return Ok(Some(report));
             }
             let mut bytes = Vec::with_capacity(READ_BYTES);

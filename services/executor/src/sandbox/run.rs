@@ -99,7 +99,8 @@ pub fn begin(started: Started, about: About, stdin: Vec<u8>, tasks: &TaskTracker
     let started_at = started.started_at;
     let deadline = Instant::now() + Duration::from_millis(about.limits.timeout_ms);
     let Started { lease, workspace, reader, writer, running, .. } = started;
-    tasks.spawn(write(writer, commands_receiver, feed));
+    let over = CancellationToken::new();
+    tasks.spawn(write(writer, commands_receiver, feed, over.clone()));
     let keeper = Keeper {
         reader,
         events,
@@ -110,6 +111,7 @@ pub fn begin(started: Started, about: About, stdin: Vec<u8>, tasks: &TaskTracker
         killed: None,
         patience: deadline + PATIENCE,
         began: Instant::now(),
+        _over: over.drop_guard(),
     };
     let after = After { lease, workspace, about, started_at };
     tasks.spawn(keep(keeper, running, after));
@@ -137,6 +139,8 @@ struct Keeper {
     /// Until when the runner may be silent.
     patience: Instant,
     began: Instant,
+    /// Ends the writing side with this one.
+    _over: tokio_util::sync::DropGuard,
 }
 
 async fn keep(mut keeper: Keeper, running: Running, after: After) {
@@ -144,7 +148,8 @@ async fn keep(mut keeper: Keeper, running: Running, after: After) {
     keeper.credit.close();
     let wall = keeper.began.elapsed();
     let cancelled = keeper.cancelled.get().copied();
-    let Keeper { events, killed, .. } = keeper;
+    let (events, killed) = (keeper.events.clone(), keeper.killed);
+    drop(keeper);
     let end = after.conclude(exit, killed, cancelled, wall).await;
     // A run that nobody watches any more has been removed all the same.
     let _ = events.send(RunEvent::Ended(Box::new(end))).await;

@@ -7,13 +7,20 @@ use kiln_runner_protocol::{Command, MAX_STDIN_CHUNK_BYTES, STDIN_WINDOW_BYTES, e
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
-/// Writes commands and input until the stream or every sender has gone. Input is sent only as far as the
-/// runner's window allows, so a command never waits behind it.
-pub async fn write(mut half: OwnedWriteHalf, mut commands: mpsc::Receiver<Command>, mut feed: Feed) {
+/// Writes commands and input until the run is over. Input is sent only as far as the runner's window
+/// allows, so a command never waits behind it.
+pub async fn write(
+    mut half: OwnedWriteHalf,
+    mut commands: mpsc::Receiver<Command>,
+    mut feed: Feed,
+    over: CancellationToken,
+) {
     loop {
         let command = tokio::select! {
             biased;
+            () = over.cancelled() => None,
             command = commands.recv() => command,
             command = feed.next() => Some(command),
         };

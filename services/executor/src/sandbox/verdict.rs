@@ -8,9 +8,6 @@ use nix::sys::signal::Signal;
 
 use super::wire::Counters;
 
-/// Less free space than this means that the disk was full: ext4 keeps a few blocks back.
-const FULL_BYTES: u64 = 64 * 1024;
-
 /// Why the sandbox was killed from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Killed {
@@ -112,7 +109,8 @@ impl Evidence<'_> {
     }
 
     fn ran_out_of_disk(&self) -> bool {
-        self.exit.is_some_and(|exit| exit.disk.least_free_bytes < FULL_BYTES || exit.disk.least_free_inodes == 0)
+        let limit = self.limits.disk_bytes;
+        self.exit.is_some_and(|exit| exit.disk.most_used_bytes >= limit || exit.disk.least_free_inodes == 0)
     }
 
     /// The kernel's own limit of CPU time, which is set where no group shares the CPU.
@@ -213,7 +211,7 @@ mod tests {
             stdout: StreamTotal::default(),
             stderr: StreamTotal { kept_bytes: 1, discarded_bytes: 1 },
             displays_dropped: 0,
-            disk: DiskUse { least_free_bytes: 1 << 20, least_free_inodes: 100 },
+            disk: DiskUse { most_used_bytes: 1 << 20, least_free_inodes: 100 },
         }
     }
 
@@ -261,7 +259,7 @@ mod tests {
             assert_eq!((ended.status, ended.warnings.first().map(|warning| warning.code)), (Status::Succeeded, Some(code)));
         }
         let mut full = exit(ExitStatus::Code(1), None);
-        full.disk.least_free_bytes = 4096;
+        full.disk.most_used_bytes = Limits::DEFAULT.disk_bytes;
         assert_eq!(outcome(&full, Counters::default()), (Status::Failed, Some(ReasonCode::Disk)));
     }
 

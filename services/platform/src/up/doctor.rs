@@ -31,7 +31,7 @@ pub struct Doctor {
 
 /// What came of one check.
 struct Check {
-    name: &'static str,
+    name: String,
     outcome: Outcome,
 }
 
@@ -74,16 +74,16 @@ impl Doctor {
 }
 
 impl Check {
-    fn new(name: &'static str, outcome: Result<String, Missing>) -> Self {
+    fn new(name: &str, outcome: Result<String, Missing>) -> Self {
         Self::of(name, outcome.map_err(Into::into))
     }
 
-    fn of(name: &'static str, outcome: anyhow::Result<String>) -> Self {
+    fn of(name: &str, outcome: anyhow::Result<String>) -> Self {
         let outcome = match outcome {
             Ok(text) => Outcome::Fine(text),
             Err(error) => Outcome::Missing(format!("{error:#}")),
         };
-        Self { name, outcome }
+        Self { name: name.to_owned(), outcome }
     }
 }
 
@@ -117,7 +117,7 @@ fn space(home: &Path) -> anyhow::Result<String> {
 
 fn port(home: &Path, address: SocketAddr) -> anyhow::Result<Check> {
     if let Running::Serving(state) = running(home)? {
-        return Ok(Check { name: "Address", outcome: Outcome::Fine(format!("Kiln runs already, at {}", state.url)) });
+        return Ok(Check { name: "Address".to_owned(), outcome: Outcome::Fine(format!("Kiln runs already, at {}", state.url)) });
     }
     Ok(Check::of(
         "Address",

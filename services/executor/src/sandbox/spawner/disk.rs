@@ -21,7 +21,9 @@ use crate::sandbox::wire::{Failure, Step};
 
 /// Files and directories that a run may make.
 const INODES: u64 = 10_000;
-/// What the file system itself takes: tables of inodes and a share that ext4 keeps for itself.
+/// What the file system itself takes: tables of inodes and a share that ext4 keeps for itself. It is
+/// reckoned so that a program is refused only after it has used its limit, and at most some MiB later:
+/// so "used the limit" is how a full disk is told.
 const OVERHEAD_BYTES: u64 = 4 * 1024 * 1024;
 const RESERVED_SHARE: u64 = 50;
 /// Sizes of which an empty image is kept.

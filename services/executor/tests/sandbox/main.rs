@@ -1,0 +1,12 @@
+//! The local sandbox as it is: real namespaces, control groups, disks, programs.
+//!
+//! Needs root, control groups, loop devices, a system Python, and `kiln-runner` built in the same profile.
+//! Where the host lacks one, each test says so by name and does nothing.
+
+mod ends;
+mod fixture;
+mod inputs;
+mod isolation;
+mod limits;
+mod nothing_left;
+mod outputs;
