@@ -8,6 +8,9 @@ pub const PATH: &str = "/api/v1/openapi.json";
 
 /// Adds what no single service can say.
 pub fn complete(mut document: OpenApi) -> OpenApi {
+    // The router writes `{*path}` for the rest of a path; OpenAPI knows `{path}` only.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     document.info = InfoBuilder::new()
         .title("Kiln")
         .version(env!("CARGO_PKG_VERSION"))
