@@ -12,7 +12,7 @@ use kiln_executor::sandbox::{
 use tokio::time::timeout;
 
 /// No test's run takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 pub struct Fixture {
     pub sandboxes: Sandboxes,
