@@ -22,6 +22,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
 
 /// The document of all services, as it is committed: pretty JSON.
 pub fn text() -> anyhow::Result<String> {
-    let document = OpenApi::default().merge_from(kiln_auth::api()); // LAND
+    let document =
+        OpenApi::default().merge_from(kiln_auth::api()).merge_from(kiln_scheduler::api()).merge_from(kiln_result::api());
     Ok(complete(document).to_pretty_json()?)
 }

@@ -15,7 +15,7 @@ use crate::up::down::Down;
 use crate::up::reset::Reset;
 use crate::up::status::Status;
 use crate::up::{ExecChild, Up};
-use crate::{api_document, migrate, up};
+use crate::{api_document, client, migrate, up};
 
 /// Runs other people's Python, safely and at once.
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ enum Command {
     Fetch,
     /// Prints the OpenAPI document
     Openapi,
+    #[command(flatten)]
+    Client(client::Command),
     #[command(hide = true)]
     ExecChild(ExecChild),
 }
@@ -71,7 +73,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(up) => up.run().await?,
         Command::Serve(serve) => serve.run().await?,
         Command::Status(status) => return status.run().await,
-        Command::Doctor(doctor) => return doctor.run(),
+        Command::Doctor(doctor) => return doctor.run().await,
         Command::Down(down) => down.run()?,
         Command::Reset(reset) => reset.run()?,
         Command::Migrate { config } => {
@@ -79,6 +81,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
             tokio::try_join!(migrate::database(&settings), migrate::streams(&settings))?;
         }
         Command::Fetch => up::fetch()?,
+        Command::Client(command) => return client::run(command).await,
         Command::Openapi => say(&api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }

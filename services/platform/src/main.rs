@@ -2,6 +2,7 @@
 
 mod api_document;
 mod assemble;
+mod client;
 mod command;
 mod migrate;
 mod output;
@@ -16,5 +17,9 @@ mod up;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before any thread exists: the spawner of sandboxes forks.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "sandbox-spawner") {
+        kiln_executor::sandbox::spawner_main();
+    }
     command::run()
 }

@@ -85,6 +85,7 @@ impl Process {
         servers.close();
 
         let outcome = tokio::select! {
+            biased; // tasks end because of the shutdown, too
             () = shutdown.cancelled() => Ok(()),
             Some(ended) = tasks.join_next() => Err(early_end(ended)),
         };
@@ -102,13 +103,10 @@ impl Process {
 
 async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
     match target {
-        Target::Scheduler | Target::Executor | Target::Result => {
-            anyhow::bail!("{target} has not landed {settings:?} {:?}", deps.bus)
-        }
         Target::Auth => kiln_auth::build(settings.auth, deps).await,
-        // LAND Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
-        // LAND Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
-        // LAND Target::Result => kiln_result::build(settings.result.clone(), deps).await,
+        Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
+        Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
+        Target::Result => kiln_result::build(settings.result.clone(), deps).await,
     }
 }
 

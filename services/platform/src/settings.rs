@@ -26,9 +26,9 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
     pub auth: kiln_auth::Config,
-    // LAND pub scheduler: kiln_scheduler::Config,
-    // LAND pub executor: kiln_executor::Config,
-    // LAND pub result: kiln_result::Config,
+    pub scheduler: kiln_scheduler::Config,
+    pub executor: kiln_executor::Config,
+    pub result: kiln_result::Config,
 }
 
 /// Connection addresses, `postgres://role:password@host/database`. Only those in use need be given.
@@ -76,9 +76,9 @@ impl Default for Settings {
             database: DatabaseSettings::default(),
             nats: NatsSettings::default(),
             auth: kiln_auth::Config::default(),
-            // LAND scheduler: kiln_scheduler::Config::default(),
-            // LAND executor: kiln_executor::Config::default(),
-            // LAND result: kiln_result::Config::default(),
+            scheduler: kiln_scheduler::Config::default(),
+            executor: kiln_executor::Config::default(),
+            result: kiln_result::Config::default(),
         }
     }
 }
@@ -108,6 +108,13 @@ impl Settings {
     pub fn load(file: Option<PathBuf>) -> anyhow::Result<Self> {
         let file = file.or_else(|| std::env::var_os("KILN_CONFIG").map(PathBuf::from));
         Ok(config::load(file.as_deref().map(Path::new), &RESERVED)?)
+    }
+
+    /// Puts what the settings leave open below the data directory `home` of `kiln up`.
+    pub fn place_below(&mut self, home: &Path) {
+        if self.executor.data_dir == kiln_executor::Config::default().data_dir {
+            self.executor.data_dir = home.join("executor");
+        }
     }
 
     /// The database address of a service that has a database.

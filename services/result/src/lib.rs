@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use routes::api;
 use streams::StreamSlots;
 
 /// The result service's settings, with their defaults.
@@ -43,7 +44,6 @@ impl Default for Config {
     }
 }
 
-pub use routes::api;
 
 /// What every part of the result service shares.
 pub(crate) struct Results {

@@ -29,11 +29,11 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub use config::Config;
+pub use routes::api;
 
 use fleet::Fleet;
 use runtimes::Runtimes;
 
-pub use routes::api;
 
 /// What every part of the scheduler shares.
 pub(crate) struct Scheduler {

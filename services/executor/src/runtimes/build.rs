@@ -15,7 +15,7 @@ use super::layout;
 use super::recipe::Recipe;
 
 /// Of the whole: 180 MB to fetch, a minute on a quick line, and the wait for another process that builds the same.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DEADLINE: Duration = Duration::from_mins(30);
 const LOCK_CHECK: Duration = Duration::from_secs(1);
 /// The last words of a failed command that an error repeats.
 const ERROR_BYTES: u64 = 16 * 1024;

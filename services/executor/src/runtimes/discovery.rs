@@ -1,15 +1,15 @@
-//! Finds the Pythons of this machine, and remembers them, so that a second start runs none of them.
+//! Finds the Pythons of this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 
 use super::interpreter::{Interpreter, ProbeError};
+use super::memory::Memory;
 
 /// Interpreters asked at the same time.
 const PARALLEL_PROBES: usize = 4;
@@ -78,60 +78,29 @@ fn is_program(path: &Path) -> bool {
         && magic == *b"\x7fELF"
 }
 
-/// What was learnt of a program, valid while the file stays as it was.
-#[derive(Serialize, Deserialize)]
-struct Remembered {
-    modified_ns: i128,
-    size_bytes: u64,
-    /// None when it is not a Python that can be offered.
-    interpreter: Option<Interpreter>,
-}
-
 /// The newest patch release of every minor version, newest first. `memory` is the file that keeps the answers.
 pub async fn discover(search: Search, memory: PathBuf) -> Vec<Interpreter> {
-    let looked = tokio::task::spawn_blocking(move || {
-        let remembered: BTreeMap<PathBuf, Remembered> =
-            std::fs::read(&memory).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        (search.candidates(), remembered, memory)
-    });
-    let Ok((candidates, mut remembered, memory)) = looked.await else { return Vec::new() };
-    let answers: Vec<_> = futures::stream::iter(candidates.into_iter().map(|path| {
-        let known = remembered.remove(&path);
-        async move { learn(&path, known).await.map(|learnt| (path, learnt)) }
-    }))
-    .buffered(PARALLEL_PROBES)
-    .filter_map(std::future::ready)
-    .collect()
-    .await;
-
-    let found = newest_of_each_minor(answers.iter().filter_map(|(_, learnt)| learnt.interpreter.clone()));
-    let answers: BTreeMap<_, _> = answers.into_iter().collect();
-    let text = serde_json::to_vec_pretty(&answers).expect("paths that were read as JSON or found on disk as UTF-8 are strings");
-    if let Err(error) = tokio::fs::write(&memory, text).await {
-        tracing::warn!(path = %memory.display(), error = %error, "could not remember the interpreters; the next start asks them again");
-    }
-    found
+    let memory = Memory::<Option<Interpreter>>::load(memory).await;
+    let candidates = tokio::task::spawn_blocking(move || search.candidates()).await.unwrap_or_default();
+    let answers = futures::stream::iter(&candidates).map(|path| memory.recall(path, async || learn(path).await));
+    let found: Vec<_> = answers.buffered(PARALLEL_PROBES).collect().await;
+    memory.keep().await;
+    newest_of_each_minor(found.into_iter().flatten().flatten())
 }
 
-async fn learn(path: &Path, known: Option<Remembered>) -> Option<Remembered> {
-    path.to_str()?; // A path that is not UTF-8 could not be remembered, nor be an argument of a sandbox.
-    let data = tokio::fs::metadata(path).await.ok()?;
-    let modified_ns = i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
-    if let Some(known) = known.filter(|known| known.modified_ns == modified_ns && known.size_bytes == data.len()) {
-        return Some(known);
-    }
-    let interpreter = match Interpreter::probe(path).await {
-        Ok(interpreter) => Some(interpreter),
+/// `Some(None)` for what is no Python to be offered; None for what did not run, which may do so the next time.
+async fn learn(path: &Path) -> Option<Option<Interpreter>> {
+    match Interpreter::probe(path).await {
+        Ok(interpreter) => Some(Some(interpreter)),
         Err(error @ (ProbeError::Run(_) | ProbeError::Deadline)) => {
             tracing::warn!(path = %path.display(), error = &error as &dyn std::error::Error, "an interpreter is left out");
-            return None;
+            None
         }
         Err(error @ (ProbeError::Answer(_) | ProbeError::Unsupported(_))) => {
             tracing::debug!(path = %path.display(), %error, "not offered as a Python");
-            None
+            Some(None)
         }
-    };
-    Some(Remembered { modified_ns, size_bytes: data.len(), interpreter })
+    }
 }
 
 /// Newest minor first; of two with the same version the one found first.

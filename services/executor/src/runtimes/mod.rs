@@ -7,6 +7,7 @@ mod build;
 mod discovery;
 mod interpreter;
 mod layout;
+mod memory;
 mod programs;
 mod recipe;
 
@@ -27,7 +28,7 @@ use self::recipe::Recipe;
 use crate::sandbox::RuntimeCommand;
 
 const FIRST_RETRY: Duration = Duration::from_secs(30);
-const LONGEST_RETRY: Duration = Duration::from_secs(15 * 60);
+const LONGEST_RETRY: Duration = Duration::from_mins(15);
 
 #[derive(Debug, Clone)]
 pub struct RuntimesConfig {
@@ -44,7 +45,11 @@ impl RuntimesConfig {
     /// The runtimes as delivered: what the environment of this process leads to, and `base`.
     pub fn new(data_dir: PathBuf) -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let cache_home = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+        let for_user = || {
+            let root = nix::unistd::geteuid().is_root();
+            if root { Some(PathBuf::from("/var/cache")) } else { variable("HOME").map(|home| home.join(".cache")) }
+        };
+        let cache_home = variable("XDG_CACHE_HOME").or_else(for_user);
         let cache_dir = cache_home.map_or_else(|| data_dir.join("cache"), |cache| cache.join("kiln"));
         Self { data_dir, cache_dir, environments: vec!["base".to_owned()], search: Search::from_environment() }
     }
@@ -125,7 +130,7 @@ impl Runtimes {
             move || Layout::create(directory)
         });
         let layout = layout.await.map_err(|source| RuntimesError::Data { path: directory.clone(), source })?;
-        let programs = programs::find(&config.search.directories).await;
+        let programs = programs::find(&config.search.directories, directory.join("programs.json")).await;
         let pythons = discovery::discover(config.search, directory.join("interpreters.json")).await;
         if pythons.is_empty() {
             return Err(RuntimesError::NoPython);
@@ -140,7 +145,7 @@ impl Runtimes {
         for id in config.environments {
             let recipe = Recipe::named(&id).ok_or(RuntimesError::UnknownEnvironment(id))?;
             let environments = config.cache_dir.join("environments");
-            let entry = match recipe.choose(&pythons) {
+            let entry = match Recipe::choose(&pythons) {
                 Ok(python) => {
                     let build = Build { recipe, interpreter: python.clone(), environments };
                     let command = layout.environment(recipe.id, &build.directory(), python);

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use kiln_domain::Runtime;
 
 use super::interpreter::ask;
+use super::memory::Memory;
 use crate::sandbox::{Bind, RuntimeCommand};
 
 struct Language {
     id: &'static str,
     title: &'static str,
-    language: &'static str,
+    /// As in [`Runtime::language`].
+    name: &'static str,
     ask_version: &'static [&'static str],
     /// Between the program and the script.
     flags: &'static [&'static str],
@@ -21,7 +23,7 @@ const LANGUAGES: [Language; 2] = [
     Language {
         id: "bash",
         title: "Bash",
-        language: "bash",
+        name: "bash",
         ask_version: &["--noprofile", "--norc", "-c", "printf %s \"${BASH_VERSION%%(*}\""],
         flags: &["--noprofile", "--norc"],
         script_name: "main.sh",
@@ -29,15 +31,16 @@ const LANGUAGES: [Language; 2] = [
     Language {
         id: "node",
         title: "Node.js",
-        language: "javascript",
+        name: "javascript",
         ask_version: &["-p", "process.versions.node"],
         flags: &[],
         script_name: "main.js",
     },
 ];
 
-/// Those that are found in the directories and say their version.
-pub async fn find(directories: &[PathBuf]) -> Vec<(Runtime, RuntimeCommand)> {
+/// Those that are found in the directories and say their version. `memory` is the file that keeps the answers.
+pub async fn find(directories: &[PathBuf], memory: PathBuf) -> Vec<(Runtime, RuntimeCommand)> {
+    let memory = Memory::<String>::load(memory).await;
     let mut found = Vec::new();
     for language in &LANGUAGES {
         let candidates =
@@ -45,35 +48,34 @@ pub async fn find(directories: &[PathBuf]) -> Vec<(Runtime, RuntimeCommand)> {
         let Some(program) = candidates.filter_map(|path| std::fs::canonicalize(path).ok()).find(|path| path.is_file()) else {
             continue;
         };
-        if let Some(offer) = offer(language, &program).await {
-            found.push(offer);
-        }
+        let Some(version) = memory.recall(&program, async || version(language, &program).await).await else { continue };
+        found.extend(command(language, &program).map(|command| (runtime(language, version), command)));
     }
+    memory.keep().await;
     found
 }
 
-async fn offer(language: &Language, program: &Path) -> Option<(Runtime, RuntimeCommand)> {
-    let answer = match ask(program, language.ask_version).await {
-        Ok(answer) => String::from_utf8_lossy(&answer).trim().to_owned(),
+async fn version(language: &Language, program: &Path) -> Option<String> {
+    match ask(program, language.ask_version).await {
+        Ok(answer) => Some(String::from_utf8_lossy(&answer).trim().to_owned()).filter(|answer| (1..=64).contains(&answer.len())),
         Err(error) => {
             tracing::warn!(path = %program.display(), error = &error as &dyn std::error::Error, "a program is left out");
-            return None;
+            None
         }
-    };
-    if answer.is_empty() || answer.len() > 64 {
-        return None;
     }
-    let runtime = Runtime {
+}
+
+fn runtime(language: &Language, version: String) -> Runtime {
+    Runtime {
         id: language.id.to_owned(),
-        language: language.language.to_owned(),
-        title: format!("{} {answer}", language.title),
-        version: answer,
+        language: language.name.to_owned(),
+        title: format!("{} {version}", language.title),
+        version,
         aliases: Vec::new(),
         packages: Vec::new(),
         default: false,
         available: true,
-    };
-    Some((runtime, command(language, program)?))
+    }
 }
 
 /// The system's programs are visible in every sandbox; another is bound at a neutral path, with the prefix it lies in.

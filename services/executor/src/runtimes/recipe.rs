@@ -41,7 +41,7 @@ impl Recipe {
     }
 
     /// The newest interpreter that has the wheels and can install them, or what is missing, with a line that mends it.
-    pub fn choose<'a>(&self, interpreters: &'a [Interpreter]) -> Result<&'a Interpreter, String> {
+    pub fn choose<'a>(interpreters: &'a [Interpreter]) -> Result<&'a Interpreter, String> {
         let fitting = |interpreter: &&Interpreter| MINOR_VERSIONS.contains(&interpreter.version.minor);
         match interpreters.iter().filter(fitting).find(|interpreter| interpreter.pip) {
             Some(interpreter) => Ok(interpreter),
@@ -66,9 +66,8 @@ impl Recipe {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        let digest = hash.finalize();
-        let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{hex}", self.id, interpreter.id())
+        let digest = hash.finalize().iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        format!("{}-{}-{digest:016x}", self.id, interpreter.id())
     }
 
     /// Pinned packages, of which some are for other versions of Python.
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn every_pin_is_exact_and_hashed() {
         for recipe in &RECIPES {
-            let entries: Vec<_> = recipe.requirements.split("\n").filter(|line| !line.trim_start().starts_with('#')).collect();
+            let entries: Vec<_> = recipe.requirements.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
             let text = entries.join("\n").replace("\\\n", " ");
             let pins: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
             assert_eq!(pins.len(), recipe.pins());
@@ -105,11 +104,11 @@ mod tests {
 
     #[test]
     fn the_newest_with_pip_is_chosen_and_a_lack_is_named() {
-        let recipe = Recipe::named("base").unwrap();
+        
         let found = [interpreter(15, true), interpreter(13, false), interpreter(12, true), interpreter(6, true)];
-        assert_eq!(recipe.choose(&found).unwrap().version.minor, 12);
-        assert!(recipe.choose(&found[..2]).unwrap_err().contains("no pip"));
-        assert!(recipe.choose(&found[3..]).unwrap_err().contains("no Python 3.10 to 3.14"));
+        assert_eq!(Recipe::choose(&found).unwrap().version.minor, 12);
+        assert!(Recipe::choose(&found[..2]).unwrap_err().contains("no pip"));
+        assert!(Recipe::choose(&found[3..]).unwrap_err().contains("no Python 3.10 to 3.14"));
     }
 
     #[test]

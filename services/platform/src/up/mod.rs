@@ -4,7 +4,7 @@ mod account;
 mod child;
 mod embedded;
 mod exec_child;
-mod instance;
+pub mod instance;
 mod isolation;
 mod leftover;
 mod nats;

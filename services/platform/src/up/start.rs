@@ -19,6 +19,7 @@ use crate::paths;
 use crate::process::{Listeners, Process};
 use crate::serve::{bind, metrics_router};
 use crate::settings::Settings;
+use crate::target::Target;
 
 /// Longest wait for the services to be ready once they are built.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -50,7 +51,7 @@ impl Up {
         let mut settings = Settings::load(self.config.clone())?;
         settings.listen = self.listen.unwrap_or(settings.listen);
         let home = paths::data_dir(self.data.as_deref())?;
-        let isolation = isolation::accept(self.accept_isolation.as_deref(), &mut settings)?;
+        let isolation = isolation::accept(self.accept_isolation, &mut settings)?;
         let held = Held::take(&home)?;
 
         let shutdown = shutdown::on_signals()?;
@@ -76,7 +77,7 @@ impl Up {
         let mut embedded = Embedded::start(&home, postgres, nats).await?;
         settings.database = embedded.database(settings.database.max_connections);
         settings.nats = embedded.nats();
-        // LAND settings.place_below(&home);
+        settings.place_below(&home);
 
         let listeners = Listeners { public, metrics: Some(metrics) };
         let outcome = tokio::select! {
@@ -98,7 +99,7 @@ async fn serve(
     no_open: bool,
 ) -> anyhow::Result<()> {
     tokio::try_join!(migrate::database(settings), migrate::streams(settings))?;
-    let process = Process::build(&[crate::target::Target::Auth], /* LAND */ settings, shutdown).await?;
+    let process = Process::build(&Target::ALL, settings, shutdown).await?;
     let readiness = process.readiness();
     let running = process.run(listeners, shutdown.clone());
     tokio::pin!(running);

@@ -1,0 +1,11 @@
+//! The contract against `kiln up`, and what concerns an installation as a whole.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics says so at the place")]
+
+mod cli;
+mod crash;
+mod many;
+mod suite;
+mod up;
+
+const MODE: kiln_test_support::Mode = kiln_test_support::Mode::All;

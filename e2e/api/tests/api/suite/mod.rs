@@ -1,0 +1,59 @@
+//! The contract, one file an endpoint; the same against every way in which the services are spread over processes.
+
+mod api_keys;
+mod attach;
+mod cancel;
+mod create;
+mod delete;
+mod events;
+mod files;
+mod get;
+mod health;
+mod idempotency;
+mod jwks;
+mod limits;
+mod list;
+mod login;
+mod logout;
+mod me;
+mod openapi;
+mod outcomes;
+mod problems;
+mod programs;
+mod quota;
+mod raw_output;
+mod refresh;
+mod retry;
+mod runtimes;
+mod sign_ins;
+mod signup;
+mod stdin;
+mod switch;
+mod tenancy;
+mod ticket;
+mod wait;
+mod why;
+
+use std::time::Duration;
+
+use kiln_test_support::{Tenant, Visit};
+
+/// A revocation is in force this soon everywhere, by the contract, and a second for the machine.
+const REVOKED_WITHIN: Duration = Duration::from_secs(6);
+
+/// Enough for any program here that does not wait on purpose, beside other tests.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The shared deployment and a tenant of the test's own, beside other tests.
+async fn visit() -> (Visit, Tenant) {
+    let visit = Visit::beside(crate::MODE).await;
+    let tenant = visit.sign_up().await;
+    (visit, tenant)
+}
+
+/// The same with no other test at the same time.
+async fn visit_alone() -> (Visit, Tenant) {
+    let visit = Visit::alone(crate::MODE).await;
+    let tenant = visit.sign_up().await;
+    (visit, tenant)
+}

@@ -1,0 +1,28 @@
+//! Measures a running Kiln over its public API: `bench` for speed and memory, `row` for many runs that must all end.
+
+mod bench;
+mod client;
+mod memory;
+mod row;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(name = "kiln-load", version)]
+enum Load {
+    /// How long print(1) takes beside a bare interpreter, how many a second, and how much memory Kiln holds
+    Bench(bench::Bench),
+    /// Many runs from several tenants, of which every one must end well
+    Row(row::Row),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Load::parse() {
+        Load::Bench(bench) => bench.run().await,
+        Load::Row(row) => row.run().await,
+    }
+}

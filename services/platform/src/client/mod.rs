@@ -1,0 +1,55 @@
+//! The command-line client: speaks to a Kiln, here or elsewhere, by the public API alone.
+
+mod api;
+mod cancel;
+mod credentials;
+mod execution;
+mod follow;
+mod history;
+mod interact;
+mod login;
+mod logs;
+mod problem;
+mod program;
+mod run;
+mod save;
+mod server;
+mod told;
+
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Signs in to a Kiln and remembers it
+    Login(login::Login),
+    /// Runs a program and shows its output as it comes
+    Run(Box<run::Run>),
+    /// Shows the output of a run
+    Logs(logs::Logs),
+    /// Stops a run
+    Cancel(cancel::Cancel),
+    /// Lists the latest runs
+    Runs(history::Runs),
+}
+
+/// Which Kiln to speak to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// Address of the Kiln [default: the one last signed in to by --server, else the one that `kiln up` runs here]
+    #[arg(long, value_name = "URL", env = "KILN_SERVER")]
+    server: Option<String>,
+    /// API key to use instead of the remembered sign-in
+    #[arg(long, value_name = "KEY", env = "KILN_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+}
+
+/// Does what the command says; the exit code is the command's, or the program's where one was followed.
+pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Login(login) => login.run().await,
+        Command::Run(run) => run.run().await,
+        Command::Logs(logs) => logs.run().await,
+        Command::Cancel(cancel) => cancel.run().await,
+        Command::Runs(runs) => runs.run().await,
+    }
+}
