@@ -50,7 +50,11 @@ async fn every_accepted_run_ends_in_one_terminal_state() {
         before.push(tenants[*tenant].execution(id).await);
     }
 
-    kiln.kill();
+    let killed = kiln.kill();
+    // That a start comes before the dead have been waited for is a test of its own, in `up`.
+    let waited_for = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let buried = async || killed.iter().all(waited_for).then_some(());
+    eventually(Duration::from_secs(30), "the dead have been waited for", buried).await;
     kiln.up();
 
     let mut again = Vec::new();
