@@ -79,8 +79,9 @@ async fn every_accepted_run_ends_in_one_terminal_state() {
     for (before, after) in before.iter().zip(&ended) {
         check(before, after);
     }
-    let lost = ended.iter().filter(|run| run["status"] == "lost").count();
-    assert!(lost < RUNS / 2, "{lost} of {RUNS} were lost, though few had started");
+    let waited = before.iter().zip(&ended).filter(|(before, _)| before["status"] == "queued");
+    let run_after: Vec<_> = waited.filter(|(_, after)| after["status"] == "succeeded").collect();
+    assert!(!run_after.is_empty(), "no run that had waited was run after the restart");
 
     // Each has one end in its stream, and the ends stay.
     for ((tenant, id), run) in runs.iter().zip(&ended) {
