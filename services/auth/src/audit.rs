@@ -27,7 +27,7 @@ pub struct Entry {
 
 impl Entry {
     /// An act of this caller in their tenant.
-    pub fn by(caller: &Caller, address: IpAddr, action: &'static str, object: impl ToString) -> Self {
+    pub fn by(caller: &Caller, address: IpAddr, action: &'static str, object: &dyn ToString) -> Self {
         Self {
             tenant_id: Some(caller.tenant_id),
             user_id: caller.user_id().map(|id| id.0),

@@ -83,18 +83,18 @@ async fn api_key(app: App, request: ResolveApiKey) -> anyhow::Result<ResolveApiK
 
 async fn ticket(app: App, request: ResolveTicket) -> anyhow::Result<UserReply> {
     let mut tx = app.database.system().await?;
-    let user = tickets::spend(&mut tx, &hex::decode(&request.sha256)?).await.map_err(broken)?;
+    let user = tickets::spend(&mut tx, &hex::decode(&request.sha256)?).await.map_err(|problem| broken(&problem))?;
     tx.commit().await?;
     Ok(UserReply { user })
 }
 
 async fn refresh(app: App, request: ResolveRefresh) -> anyhow::Result<UserReply> {
     let mut tx = app.database.system().await?;
-    let user = tickets::refresh_token_owner(&mut tx, &hex::decode(&request.sha256)?).await.map_err(broken)?;
+    let user = tickets::refresh_token_owner(&mut tx, &hex::decode(&request.sha256)?).await.map_err(|problem| broken(&problem))?;
     tx.commit().await?;
     Ok(UserReply { user })
 }
 
-fn broken(problem: kiln_http::Problem) -> anyhow::Error {
+fn broken(problem: &kiln_http::Problem) -> anyhow::Error {
     anyhow::anyhow!("answered {} to an internal request", problem.status())
 }

@@ -113,7 +113,7 @@ pub async fn end(
         Because::Reuse => "sign_in.revoked_for_reuse",
         Because::ByUser => "sign_in.revoked",
     };
-    crate::audit::Entry::by(&(*user).into(), device.address, action, sign_in).write(connection).await?;
+    crate::audit::Entry::by(&(*user).into(), device.address, action, &sign_in).write(connection).await?;
     Ok(Some(messages))
 }
 

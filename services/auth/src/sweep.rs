@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until `shutdown`; a sweep that fails is tried again by the next.
 pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -73,7 +73,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up(up) => up.run().await?,
         Command::Serve(serve) => serve.run().await?,
         Command::Status(status) => return status.run().await,
-        Command::Doctor(doctor) => return doctor.run(),
+        Command::Doctor(doctor) => return doctor.run().await,
         Command::Down(down) => down.run()?,
         Command::Reset(reset) => reset.run()?,
         Command::Migrate { config } => {

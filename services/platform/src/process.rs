@@ -85,6 +85,7 @@ impl Process {
         servers.close();
 
         let outcome = tokio::select! {
+            biased; // tasks end because of the shutdown, too
             () = shutdown.cancelled() => Ok(()),
             Some(ended) = tasks.join_next() => Err(early_end(ended)),
         };

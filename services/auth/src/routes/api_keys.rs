@@ -88,7 +88,7 @@ async fn create(
     let new = accept(body.json()?, created_by)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let (api_key, text) = api_keys::create(&mut tx, new, app.config.api_keys_per_tenant).await?;
-    let mut entry = audit::Entry::by(caller, device.address, "api_key.created", api_key.id);
+    let mut entry = audit::Entry::by(caller, device.address, "api_key.created", &api_key.id);
     entry.after = Some(serde_json::json!({"name": api_key.name, "scopes": api_key.scopes, "expires_at": api_key.expires_at}));
     entry.write(&mut tx).await?;
     tx.commit().await?;
@@ -174,7 +174,7 @@ pub async fn revoke_api_key(
     caller.require(Permission::ApiKeysManage)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let messages = api_keys::revoke(&mut tx, &app.relay, id).await?.ok_or_else(Problem::not_found)?;
-    audit::Entry::by(&caller, device.address, "api_key.revoked", id).write(&mut tx).await?;
+    audit::Entry::by(&caller, device.address, "api_key.revoked", &id).write(&mut tx).await?;
     tx.commit().await?;
     app.relay.send(messages);
     Ok(StatusCode::NO_CONTENT)

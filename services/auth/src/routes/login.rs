@@ -73,7 +73,7 @@ pub async fn login(
         platform_admin: user.platform_admin,
     };
     let session = Session::begin(&mut tx, &app, identity).await?;
-    let mut entry = audit::Entry::by(&identity.into(), device.address, "sign_in.started", sign_in_id);
+    let mut entry = audit::Entry::by(&identity.into(), device.address, "sign_in.started", &sign_in_id);
     entry.email = Some(user.email.clone());
     entry.write(&mut tx).await?;
     tx.commit().await?;

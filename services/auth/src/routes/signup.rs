@@ -72,7 +72,7 @@ pub async fn signup(
         platform_admin: user.platform_admin,
     };
     let session = Session::begin(&mut tx, &app, identity).await?;
-    let mut entry = audit::Entry::by(&identity.into(), device.address, "account.created", user.id);
+    let mut entry = audit::Entry::by(&identity.into(), device.address, "account.created", &user.id);
     entry.email = Some(user.email.clone());
     entry.write(&mut tx).await?;
     tx.commit().await?;

@@ -40,7 +40,7 @@ pub async fn switch(
     let role = role.ok_or_else(|| Problem::invalid_field("/tenant_id", "is no tenant that you belong to"))?;
     let identity = UserIdentity { tenant_id: request.tenant_id, role, ..user };
     let session = Session::begin(&mut tx, &app, identity).await?;
-    audit::Entry::by(&identity.into(), device.address, "sign_in.switched", user.sign_in_id).write(&mut tx).await?;
+    audit::Entry::by(&identity.into(), device.address, "sign_in.switched", &user.sign_in_id).write(&mut tx).await?;
     tx.commit().await?;
     session.answer(&app, &headers, StatusCode::OK, session.tokens(&app)?)
 }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -44,8 +44,8 @@ pub fn installation() -> &'static Installation {
 
 async fn run(started: std::sync::mpsc::Sender<Installation>) {
     let directory = tempfile::tempdir().unwrap();
-    let postgres = start_postgres(directory.path()).await;
-    let nats = start_nats(directory.path());
+    let (_postgres, postgres) = start_postgres(directory.path()).await;
+    let (_nats, nats) = start_nats(directory.path());
     let owner_url = format!("postgres://postgres@127.0.0.1:{postgres}/kiln");
     let auth_url = format!("postgres://kiln_auth@127.0.0.1:{postgres}/kiln");
     let bus = eventually("NATS", async || Bus::connect(&bus_config(&nats)).await.ok()).await;
@@ -81,7 +81,7 @@ pub fn bus_config(url: &str) -> BusConfig {
     BusConfig { url: url.to_owned(), user: String::new(), password: String::new(), name: "test".to_owned() }
 }
 
-async fn start_postgres(directory: &Path) -> u16 {
+async fn start_postgres(directory: &Path) -> (Child, u16) {
     let (data, port) = (directory.join("postgres"), free_port());
     let bin = postgres_bin();
     std::fs::create_dir(&data).unwrap();
@@ -94,7 +94,7 @@ async fn start_postgres(directory: &Path) -> u16 {
         server(&bin.join("initdb")).arg("-D").arg(&data).args(["-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]).output();
     let initdb = initdb.unwrap();
     assert!(initdb.status.success(), "{}", String::from_utf8_lossy(&initdb.stderr));
-    server(&bin.join("postgres"))
+    let child = server(&bin.join("postgres"))
         .arg("-D")
         .arg(&data)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories=", "-p"])
@@ -110,20 +110,21 @@ async fn start_postgres(directory: &Path) -> u16 {
     if superuser != "postgres" {
         sqlx::query(AssertSqlSafe("CREATE ROLE postgres SUPERUSER LOGIN")).execute(&mut connection).await.unwrap();
     }
-    port
+    (child, port)
 }
 
-fn start_nats(directory: &Path) -> String {
+fn start_nats(directory: &Path) -> (Child, String) {
     let port = free_port();
     let program = std::env::var_os("KILN_NATS_SERVER").map_or_else(|| PathBuf::from("nats-server"), PathBuf::from);
     let (config, store) = (directory.join("nats.conf"), directory.join("nats"));
     // Kiln's streams reserve more than a small disk has free; the ceiling is stated so that they can be made.
-    let settings = format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: {store:?}, max_file_store: 128GB }}\n");
+    let settings =
+        format!("listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{}\", max_file_store: 128GB }}\n", store.display());
     std::fs::write(&config, settings).unwrap();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(program).arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("setpriv and nats-server 2.12 or newer (KILN_NATS_SERVER)");
-    format!("nats://127.0.0.1:{port}")
+    let child = command.spawn().expect("setpriv and nats-server 2.12 or newer (KILN_NATS_SERVER)");
+    (child, format!("nats://127.0.0.1:{port}"))
 }
 
 /// A program of Postgres, which refuses root, and which must not outlive this one.

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kiln_executor::runtimes::{Runtimes, RuntimesConfig};
+use kiln_executor::runtimes::Resolved;
 use kiln_executor::sandbox::RuntimeCommand;
 
 use crate::fixture::{finish, fixture, spec};
+use crate::pythons;
 
 /// Where the sandbox keeps the program.
 const WORKSPACE: &str = "/workspace";
@@ -24,7 +25,10 @@ const PROGRAMS: [(&str, &str); 16] = [
     ("syntax error", "print(1)\nx = = 2\n"),
     ("indentation", "if 1:\nprint(2)\n"),
     ("recursion", "import sys\nsys.setrecursionlimit(150)\ndef f(n):\n    return f(n + 1)\nf(0)"),
-    ("in a thread", "import threading\ndef f():\n    raise OSError('t')\nt = threading.Thread(target=f, name='one')\nt.start(); t.join()"),
+    (
+        "in a thread",
+        "import threading\ndef f():\n    raise OSError('t')\nt = threading.Thread(target=f, name='one')\nt.start(); t.join()",
+    ),
     ("unraisable", "class A:\n    def __del__(self):\n        raise TypeError('d')\nA()\nprint('after')"),
     (
         "own classes",
@@ -34,22 +38,23 @@ const PROGRAMS: [(&str, &str); 16] = [
         "processes",
         "import multiprocessing as m\ndef f(x):\n    return x * x\nif __name__ == '__main__':\n    p = m.get_context('fork').Process(target=print, args=(f(3),))\n    p.start(); p.join(); print(p.exitcode)",
     ),
-    ("asyncio", "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    print('ran')\nasyncio.get_event_loop_policy().new_event_loop().run_until_complete(f())"),
+    (
+        "asyncio",
+        "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    print('ran')\nasyncio.get_event_loop_policy().new_event_loop().run_until_complete(f())",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_plain_python_runs_programs_as_it_does_bare() {
     let Some(fixture) = fixture("programs-bare").await else { return };
-    let runtimes = Runtimes::open(RuntimesConfig::new(fixture.data_dir.join("data"))).await.unwrap();
-    for runtime in runtimes.list().into_iter().filter(|runtime| runtime.id.starts_with("python3.")) {
-        let command = runtimes.resolve(&runtime.id).unwrap().command;
+    for Resolved { id, command } in pythons(&fixture).await {
         let outside = fixture.data_dir.join("outside");
         std::fs::create_dir_all(&outside).unwrap();
         for (name, code) in PROGRAMS {
             let run = fixture.sandboxes.start(spec(code), &command).await.unwrap();
             let inside = finish(run).await;
             std::fs::write(outside.join("main.py"), code).unwrap();
-            let bare = Command::new(on_host(&command, &runtime.id))
+            let bare = Command::new(on_host(&command, &id))
                 .arg(outside.join("main.py"))
                 .current_dir(&outside)
                 .env_clear()
@@ -58,7 +63,7 @@ async fn every_plain_python_runs_programs_as_it_does_bare() {
                 .unwrap();
             let expected = (translated(&bare.stdout, &outside), translated(&bare.stderr, &outside), bare.status.code());
             let found = (plain(&inside.stdout()), plain(&inside.stderr()), inside.ended().exit_code);
-            assert_eq!(found, expected, "{name} by {}", runtime.id);
+            assert_eq!(found, expected, "{name} by {id}, {:?}", command.argv);
         }
     }
     fixture.close().await;

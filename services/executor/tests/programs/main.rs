@@ -9,3 +9,18 @@ mod fixture;
 mod bare;
 mod figures;
 mod poisoned;
+
+use kiln_executor::runtimes::{Resolved, Runtimes, RuntimesConfig, Search};
+
+/// Every plain Python of the machine, and the system's own, which is called in another way.
+async fn pythons(fixture: &fixture::Fixture) -> Vec<Resolved> {
+    let system = Search { directories: vec!["/usr/bin".into()], prefixes: Vec::new() };
+    let mut pythons = Vec::new();
+    for (name, search) in [("all", Search::from_environment()), ("system", system)] {
+        let config = RuntimesConfig { search, environments: Vec::new(), ..RuntimesConfig::new(fixture.data_dir.join(name)) };
+        let runtimes = Runtimes::open(config).await.unwrap();
+        let ids = runtimes.list().into_iter().map(|runtime| runtime.id).filter(|id| id.starts_with("python3."));
+        pythons.extend(ids.map(|id| runtimes.resolve(&id).unwrap()));
+    }
+    pythons
+}

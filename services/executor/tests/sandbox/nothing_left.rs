@@ -21,7 +21,8 @@ struct Held {
 fn held(data_dir: &Path) -> Held {
     let bases = std::fs::read_to_string(data_dir.join("sandbox/cgroups")).unwrap_or_default();
     let count = |base: &str| std::fs::read_dir(base).map_or(0, |entries| entries.flatten().filter(|e| e.path().is_dir()).count());
-    let loops = std::fs::read_dir("/sys/block").into_iter().flatten().flatten().map(|entry| entry.path().join("loop/backing_file"));
+    let loops =
+        std::fs::read_dir("/sys/block").into_iter().flatten().flatten().map(|entry| entry.path().join("loop/backing_file"));
     let of_ours = |path: PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(&*data_dir.to_string_lossy()));
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     Held {

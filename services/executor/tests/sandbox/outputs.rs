@@ -65,7 +65,8 @@ async fn characters_are_never_cut() {
 #[tokio::test]
 async fn a_slow_reader_blocks_the_program_and_nothing_grows() {
     let Some(fixture) = fixture("outputs::slow_reader").await else { return };
-    let mut spec = spec("import sys\nfor i in range(60):\n    sys.stdout.write('x' * (1 << 20))\n    open('at', 'w').write(str(i))");
+    let mut spec =
+        spec("import sys\nfor i in range(60):\n    sys.stdout.write('x' * (1 << 20))\n    open('at', 'w').write(str(i))");
     spec.limits.output_bytes = 64 << 20;
     let mut run = fixture.start(spec).await;
     let mut kept = 0;

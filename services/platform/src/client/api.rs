@@ -83,7 +83,9 @@ impl Api {
     /// Takes a new access token, or the one that another client took meanwhile.
     pub async fn renew(&self) -> anyhow::Result<()> {
         let used = match &*self.credential.lock().expect("nothing panics while it holds this lock") {
-            Credential::ApiKey(_) => anyhow::bail!("the API key is not accepted by {}: it is wrong, expired or revoked", self.server),
+            Credential::ApiKey(_) => {
+                anyhow::bail!("the API key is not accepted by {}: it is wrong, expired or revoked", self.server)
+            }
             Credential::Tokens(tokens) => tokens.access_token.clone(),
         };
         let mut held = tokio::task::spawn_blocking(Held::open).await??;
@@ -158,5 +160,9 @@ async fn read(mut answer: Response, at_most: usize) -> anyhow::Result<Vec<u8>> {
 
 fn unreachable(server: &Url, error: reqwest::Error) -> anyhow::Error {
     let said = format!("no Kiln answers at {server}; start one here with `kiln up`, or name another with --server URL");
-    if error.is_connect() { anyhow::Error::new(error).context(said) } else { anyhow::Error::new(error).context("the request failed") }
+    if error.is_connect() {
+        anyhow::Error::new(error).context(said)
+    } else {
+        anyhow::Error::new(error).context("the request failed")
+    }
 }

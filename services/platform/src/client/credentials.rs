@@ -35,7 +35,9 @@ impl Store {
     /// What is remembered; nothing when nobody has signed in yet.
     pub fn load() -> anyhow::Result<Self> {
         match std::fs::read(path()?) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged; remove it and log in again", shown())),
+            Ok(text) => {
+                serde_json::from_slice(&text).with_context(|| format!("{} is damaged; remove it and log in again", shown()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", shown())),
         }
@@ -71,7 +73,11 @@ impl Held {
         let path = path()?;
         if let Some(directory) = path.parent() {
             let mut builder = std::fs::DirBuilder::new();
-            builder.recursive(true).mode(0o700).create(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+            builder
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
         }
         let mut file = File::options()
             .read(true)
@@ -81,7 +87,8 @@ impl Held {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot open {}", shown()))?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).with_context(|| format!("cannot close {} to others", shown()))?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .with_context(|| format!("cannot close {} to others", shown()))?;
         file.lock().with_context(|| format!("cannot lock {}", shown()))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).with_context(|| format!("cannot read {}", shown()))?;

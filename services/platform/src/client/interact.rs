@@ -40,7 +40,8 @@ pub async fn interact(api: &Api, id: &str, interruptions: &mut mpsc::Receiver<()
     loop {
         let broke = match connect(api, id, after.as_deref()).await {
             Ok(mut socket) => {
-                let mut console = Console { typed: &mut typed, interruptions, after: &mut after, retry: &mut retry, unsent: &mut unsent };
+                let mut console =
+                    Console { typed: &mut typed, interruptions, after: &mut after, retry: &mut retry, unsent: &mut unsent };
                 match console.play(&mut socket).await {
                     Ok(execution) => return Ok(execution),
                     Err(error) => error,

@@ -105,7 +105,8 @@ fn ask_password(from_stdin: bool, new: bool) -> anyhow::Result<String> {
         std::io::Read::take(stdin, PASSWORD_BYTES).read_line(&mut line).context("the password cannot be read")?;
         return Ok(line.trim_end_matches(['\n', '\r']).to_owned());
     }
-    let password = rpassword::prompt_password("Password: ").context("the password cannot be asked for here; use --password-stdin")?;
+    let password =
+        rpassword::prompt_password("Password: ").context("the password cannot be asked for here; use --password-stdin")?;
     if new {
         let again = rpassword::prompt_password("Password again: ").context("the password cannot be asked for")?;
         anyhow::ensure!(password == again, "the two passwords differ");

@@ -64,7 +64,8 @@ impl Program {
     /// The body of POST /executions; files are read now.
     pub fn request(self) -> anyhow::Result<Value> {
         let runtime = self.runtime.or_else(|| runtime_by_name(&self.program).map(str::to_owned));
-        let code = String::from_utf8(read(&self.program)?).with_context(|| format!("{} is not UTF-8 text", self.program.display()))?;
+        let code =
+            String::from_utf8(read(&self.program)?).with_context(|| format!("{} is not UTF-8 text", self.program.display()))?;
         let stdin = match (self.stdin, &self.stdin_file) {
             (Some(text), _) => text,
             (None, Some(path)) => String::from_utf8(read(path)?).context("the input is not UTF-8 text")?,
@@ -125,7 +126,11 @@ fn input_file(text: &str) -> Result<InputFile, String> {
     let path = PathBuf::from(text);
     // The directories of a relative path are kept; of any other path only the name can be.
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    let name = if inside { path.components().filter(|part| *part != Component::CurDir).collect() } else { path.file_name().map(PathBuf::from) .unwrap_or_default() };
+    let name = if inside {
+        path.components().filter(|part| *part != Component::CurDir).collect()
+    } else {
+        path.file_name().map(PathBuf::from).unwrap_or_default()
+    };
     let name = name.to_str().filter(|name| !name.is_empty()).ok_or("names no file; use NAME=PATH")?.to_owned();
     Ok(InputFile { name, path })
 }

@@ -14,9 +14,11 @@ use super::program::Program;
 use super::{Target, follow, interact, save};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: the program's own; 128 + n when signal n ended it; 124 when it ran out of time, 137 of memory; \
+#[command(
+    after_help = "Exit code: the program's own; 128 + n when signal n ended it; 124 when it ran out of time, 137 of memory; \
                         130 when it was cancelled; 125 when Kiln failed or lost it.\n\
-                        Ctrl-C cancels the run; with -i the first one is the program's. One more leaves the run to itself.")]
+                        Ctrl-C cancels the run; with -i the first one is the program's. One more leaves the run to itself."
+)]
 pub struct Run {
     #[command(flatten)]
     program: Program,
@@ -77,13 +79,8 @@ pub fn finish(execution: &Execution) -> ExitCode {
 /// Shows the run to its end; None when the user left it.
 async fn watch(api: &Api, id: &str, interactive: bool) -> anyhow::Result<Option<Execution>> {
     let (send, mut interruptions) = mpsc::channel(1);
-    let shown = async {
-        if interactive {
-            interact::interact(api, id, &mut interruptions).await
-        } else {
-            follow::follow(api, id).await
-        }
-    };
+    let shown =
+        async { if interactive { interact::interact(api, id, &mut interruptions).await } else { follow::follow(api, id).await } };
     tokio::select! {
         execution = shown => execution.map(Some),
         left = heed_interruptions(api, id, interactive.then_some(send)) => left.map(|()| None),

@@ -32,6 +32,8 @@ pub struct Spec {
     pub arguments: Vec<OsString>,
     /// None: the account of this process.
     pub account: Option<Account>,
+    /// Where it works.
+    pub directory: PathBuf,
     /// Part of the line that it prints once it serves.
     pub ready_line: &'static str,
     pub ready_within: Duration,
@@ -120,7 +122,7 @@ fn command(spec: &Spec) -> anyhow::Result<Command> {
         command.arg(format!("--uid={}", account.uid)).arg(format!("--gid={}", account.gid));
     }
     command.arg("--").arg(&spec.program).args(&spec.arguments);
-    command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC");
+    command.current_dir(&spec.directory).env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC");
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(command)
 }

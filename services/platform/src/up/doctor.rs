@@ -4,6 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+use kiln_executor::runtimes::{Runtimes, RuntimesConfig};
+
 use super::account::Account;
 use super::instance::{Running, running};
 use super::{isolation, nats, postgres};
@@ -43,13 +46,14 @@ enum Outcome {
 }
 
 impl Doctor {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         let settings = Settings::load(self.config)?;
         let home = paths::data_dir(self.data.as_deref())?;
         let mut checks = vec![
             Check::new("Postgres", postgres::locate().map(|found| format!("{} in {}", found.version, found.bin.display()))),
             Check::new("NATS", nats::locate().map(|found| format!("{} at {}", found.version, found.program.display()))),
             Check::of("Account", Account::for_postgres().map(|account| describe(&account))),
+            Check::of("Python", pythons().await),
             Check::of("Data", space(&home)),
             port(&home, self.listen.unwrap_or(settings.listen))?,
         ];
@@ -89,6 +93,24 @@ impl Check {
 
 fn describe(account: &Account) -> String {
     if account.dropped { format!("Postgres runs as uid {}, since Kiln is root", account.uid) } else { "all run as you".into() }
+}
+
+/// Looks as the executor does, and keeps nothing of it.
+async fn pythons() -> anyhow::Result<String> {
+    let scratch = tempfile::tempdir().context("no temporary directory")?;
+    let mut config = RuntimesConfig::new(scratch.path().to_owned());
+    config.environments.clear();
+    let runtimes = Runtimes::open(config).await?;
+    let ids: Vec<String> = runtimes.list().into_iter().map(|runtime| runtime.id).filter(|id| id.starts_with("python")).collect();
+    if ids.is_empty() {
+        return Err(Missing {
+            what: "Python 3.6 or newer".into(),
+            why: "none was found on PATH, in /usr/bin or in pyenv, so there is nothing to run programs with".into(),
+            mend: "sudo apt-get install -y python3".into(),
+        }
+        .into());
+    }
+    Ok(ids.join(", "))
 }
 
 /// Free space where `home` is or will be.

@@ -11,34 +11,35 @@ use nix::unistd::Pid;
 
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 
-/// Ends the process whose pid is in the first line of `pid_file`, when it is a `program` that works in the file's
-/// directory, and waits until it is gone.
-pub fn end(pid_file: &Path, program: &str, signal: Signal) -> anyhow::Result<()> {
-    let text = match std::fs::read_to_string(pid_file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", pid_file.display())),
-    };
-    let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()).filter(|pid| *pid > 1) else {
-        return Ok(());
-    };
-    if !is_ours(pid, program, pid_file.parent().context("a pid file has a directory")?) {
-        return Ok(());
+/// Ends every `program` whose working directory is `directory`, and waits until all are gone.
+///
+/// Pid files are not asked: they name the first process only, and a process that nobody has waited for yet looks alive
+/// to those who ask by its number.
+pub fn end(directory: &Path, program: &str, signal: Signal) -> anyhow::Result<()> {
+    for pid in working_in(directory, program)? {
+        tracing::warn!(program, pid, "left over from a Kiln that was killed; ending it");
+        match kill(Pid::from_raw(pid), signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot end the left-over {program} {pid}")),
+        }
+        anyhow::ensure!(wait_gone(pid, GONE_WITHIN)?, "the left-over {program} {pid} does not end: kill -9 {pid}");
     }
-    tracing::warn!(program, pid, "left over from a Kiln that was killed; ending it");
-    match kill(Pid::from_raw(pid), signal) {
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot end the left-over {program} {pid}")),
-    }
-    anyhow::ensure!(wait_gone(pid, GONE_WITHIN)?, "the left-over {program} {pid} does not end: kill -9 {pid}");
     Ok(())
 }
 
-fn is_ours(pid: i32, program: &str, directory: &Path) -> bool {
-    let Ok(words) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    let mut words = words.split(|byte| *byte == 0);
-    let named = words.next().is_some_and(|word| word.ends_with(program.as_bytes()));
-    named && words.any(|word| word.starts_with(directory.as_os_str().as_encoded_bytes()))
+fn working_in(directory: &Path, program: &str) -> anyhow::Result<Vec<i32>> {
+    let Ok(directory) = directory.canonicalize() else { return Ok(Vec::new()) };
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir("/proc").context("cannot list /proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Both are unreadable for a process that has ended or is somebody else's.
+        let here = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|found| found == directory);
+        if here && std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|name| name.trim_end() == program) {
+            pids.push(pid);
+        }
+    }
+    pids.sort_unstable();
+    Ok(pids)
 }
 
 /// Waits until no process `pid` is left; false when it outlives `within`.

@@ -42,6 +42,7 @@ const RESULT: Access = Access {
 #[derive(Debug)]
 pub struct Server {
     program: Found,
+    directory: PathBuf,
     settings: PathBuf,
     port: u16,
 }
@@ -53,11 +54,11 @@ impl Server {
     pub fn open(program: Found, home: &Path, passwords: &secrets::Nats) -> anyhow::Result<Self> {
         let directory = home.join("nats");
         std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        leftover::end(&directory.join("nats.pid"), "nats-server", Signal::SIGKILL)?;
+        leftover::end(&directory, "nats-server", Signal::SIGKILL)?;
         let port = choose_port(&directory.join("port"))?;
         let settings = directory.join("nats.conf");
         write_private(&settings, render(&directory, port, passwords)?.as_bytes())?;
-        Ok(Self { program, settings, port })
+        Ok(Self { program, directory, settings, port })
     }
 
     /// How to start it.
@@ -67,6 +68,7 @@ impl Server {
             program: self.program.program.clone(),
             arguments: vec!["-c".into(), self.settings.clone().into_os_string()],
             account: None,
+            directory: self.directory.clone(),
             ready_line: "Server is ready",
             ready_within: Duration::from_mins(1),
             stop_signal: Signal::SIGTERM,
@@ -94,17 +96,14 @@ fn choose_port(memory: &Path) -> anyhow::Result<u16> {
 }
 
 fn render(directory: &Path, port: u16, passwords: &secrets::Nats) -> anyhow::Result<String> {
-    let path = |name: &str| serde_json::to_string(&directory.join(name));
     let mut text = format!(
         "listen: \"127.0.0.1:{port}\"\n\
          server_name: kiln\n\
-         pid_file: {}\n\
          max_payload: 8MB\n\
          max_connections: 256\n\
          jetstream {{\n  store_dir: {}\n  sync_interval: always\n  max_memory_store: 64MB\n  max_file_store: 128GB\n}}\n\
          authorization {{\n  users: [\n",
-        path("nats.pid")?,
-        path("jetstream")?,
+        serde_json::to_string(&directory.join("jetstream"))?,
     );
     let users = [
         ("operator", &passwords.operator, OPERATOR),

@@ -50,7 +50,7 @@ impl Cluster {
         let cluster = Self { programs, account, data, sockets };
         if cluster.data.join("PG_VERSION").exists() {
             cluster.check_version()?;
-            leftover::end(&cluster.data.join("postmaster.pid"), "postgres", Signal::SIGQUIT)?;
+            cluster.end_leftover()?;
         } else {
             cluster.create(home, owner_password)?;
         }
@@ -89,6 +89,7 @@ impl Cluster {
             program: self.programs.bin.join("postgres"),
             arguments,
             account: Some(self.account.clone()),
+            directory: PathBuf::from("/"),
             ready_line: "database system is ready to accept connections",
             ready_within: Duration::from_mins(1),
             stop_signal: Signal::SIGINT,
@@ -114,6 +115,15 @@ impl Cluster {
             made_by.trim(),
         );
         Ok(())
+    }
+
+    /// Ends what still runs on this data; then nothing does, whatever its lock file says.
+    fn end_leftover(&self) -> anyhow::Result<()> {
+        leftover::end(&self.data, "postgres", Signal::SIGQUIT)?;
+        match std::fs::remove_file(self.data.join("postmaster.pid")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot remove postmaster.pid"),
+            _ => Ok(()),
+        }
     }
 
     /// Makes the cluster beside its place and moves it there, so that one that exists is whole.
