@@ -120,10 +120,16 @@ impl Cluster {
     /// Ends what still runs on this data; then nothing does, whatever its lock file says.
     fn end_leftover(&self) -> anyhow::Result<()> {
         leftover::end(&self.data, "postgres", Signal::SIGQUIT)?;
-        match std::fs::remove_file(self.data.join("postmaster.pid")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot remove postmaster.pid"),
-            _ => Ok(()),
+        let socket = self.sockets.join(format!(".s.PGSQL.{PORT}"));
+        for left in [self.data.join("postmaster.pid"), socket.with_extension(format!("{PORT}.lock")), socket] {
+            match std::fs::remove_file(&left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", left.display()));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// Makes the cluster beside its place and moves it there, so that one that exists is whole.
