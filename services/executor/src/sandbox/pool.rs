@@ -13,6 +13,8 @@ use super::prepared::Prepared;
 
 /// Waiting sandboxes of one kind, at most.
 const MAX_OF_A_KIND: usize = 4;
+/// Waiting sandboxes of all kinds, at most: each is a process of about 1 MiB and a mounted disk.
+const MAX_WAITING: usize = 10;
 
 /// What distinguishes one sandbox made ahead from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +58,13 @@ impl State {
 
 impl Pool {
     pub fn new(spawner: Spawner, tasks: TaskTracker, slots: usize) -> Self {
-        Self { spawner, tasks, of_a_kind: slots.clamp(1, MAX_OF_A_KIND), capacity: slots + 2, state: Mutex::default() }
+        Self {
+            spawner,
+            tasks,
+            of_a_kind: slots.clamp(1, MAX_OF_A_KIND),
+            capacity: (slots + 2).min(MAX_WAITING),
+            state: Mutex::default(),
+        }
     }
 
     /// Takes a sandbox of this kind, if one waits, and has the next made in the background.
