@@ -42,13 +42,21 @@ impl Database {
     /// A transaction that sees and writes the rows of one tenant only.
     pub async fn tenant(&self, tenant: TenantId) -> Result<TenantTx, sqlx::Error> {
         let begin = format!("BEGIN; SET LOCAL app.tenant_id = '{tenant}'");
-        Ok(TenantTx { tx: self.pool.begin_with(AssertSqlSafe(begin)).await?, tenant })
+        Ok(TenantTx { tx: self.begin(begin).await?, tenant })
     }
 
     /// A transaction of the service itself, across tenants: relays, reconcilers, dispatch.
     pub async fn system(&self) -> Result<SystemTx, sqlx::Error> {
         let begin = format!("BEGIN; SET LOCAL ROLE kiln_{}_system", self.service);
-        Ok(SystemTx { tx: self.pool.begin_with(AssertSqlSafe(begin)).await? })
+        Ok(SystemTx { tx: self.begin(begin).await? })
+    }
+
+    /// Begins in a task of its own: a `BEGIN` that is dropped while it is under way would leave its connection inside a
+    /// transaction, with its role and tenant, for the next user of the pool.
+    async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     /// Whether the database answers.

@@ -1,10 +1,15 @@
 //! Extractors whose refusals are problems with a pointer to what is wrong.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::Problem;
 
@@ -67,6 +72,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Serde would also read an object from a JSON array, field by field.
+    if bytes.trim_ascii_start().first() != Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        return Err(Problem::invalid_field("", "must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
@@ -105,6 +114,26 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+/// A JSON object inside a body, read as `T`: an array of its fields in order, which serde would accept, is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapOnly<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapOnly<T> {
+            type Value = T;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        deserializer.deserialize_map(MapOnly(PhantomData)).map(Self)
+    }
 }
 
 /// Query parameters; 400 when they do not fit.
@@ -174,6 +203,14 @@ mod tests {
     #[test]
     fn a_missing_field_is_pointed_at() {
         assert_eq!(refused(r#"{"limits":{}}"#).errors[0].pointer, "/limits/timeout_ms");
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        assert_eq!(refused(r#"[{"timeout_ms":1}]"#).status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let nested = serde_json::from_str::<Object<Inner>>("[1]");
+        assert!(nested.is_err());
+        assert!(serde_json::from_str::<Object<Inner>>(r#"{"timeout_ms":1}"#).is_ok());
     }
 
     #[test]

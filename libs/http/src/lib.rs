@@ -11,7 +11,7 @@ mod problem;
 mod seal;
 
 pub use execution::{Execution, Printed};
-pub use extract::{ApiJson, ApiPath, ApiQuery, Body};
+pub use extract::{ApiJson, ApiPath, ApiQuery, Body, Object};
 pub use idempotency::{Begun, Hold, Idempotency, Keyed};
 pub use layer::{RequestContext, layers};
 pub use page::{Cursor, Page, PageQuery};

@@ -16,6 +16,9 @@ use crate::deployment::Addresses;
 /// Longer than any `wait_ms`, so that a request that hangs fails and not the whole suite.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(75);
 
+/// So much of a body is shown in messages, in characters.
+const SHOWN_BODY: usize = 300;
+
 /// A caller at one source address, with or without a credential.
 #[derive(Clone)]
 pub struct Api {
@@ -91,7 +94,8 @@ impl Api {
 
 impl Call {
     pub fn json(self, body: &Value) -> Self {
-        Self { request: self.request.json(body), ..self }
+        let shown: String = body.to_string().chars().take(SHOWN_BODY).collect();
+        Self { request: self.request.json(body), name: format!("{} {shown}", self.name) }
     }
 
     /// A body as it is, with its content type.

@@ -115,14 +115,16 @@ impl Installation {
         }
     }
 
-    /// `kill -9` of everything: the process and all that it has started, sandboxes too.
-    pub fn kill(&mut self) {
+    /// `kill -9` of everything: the process and all that it has started, sandboxes too. Gives whom it has killed; they may
+    /// be dead and not yet waited for.
+    pub fn kill(&mut self) -> Vec<u32> {
         let mut child = self.child.take().expect("it is up");
         let children = descendants(child.id());
         kill_all(&[child.id()]);
         kill_all(&children);
         child.wait().expect("a child can be waited for");
         self.guardian.watch(&[]);
+        children
     }
 
     /// `kill -9` of the process that was started, and of nothing else.

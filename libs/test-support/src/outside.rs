@@ -77,7 +77,7 @@ pub fn start_nats(directory: &Path, users: &[&str]) -> Outside {
     let store = directory.join("jetstream");
     let users: Vec<_> = users.iter().map(|user| format!("{{ user: {user}, password: {user} }}")).collect();
     let text = format!(
-        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always }}\n\
+        "listen: \"127.0.0.1:{port}\"\nmax_payload: 8MB\njetstream {{ store_dir: \"{}\", sync_interval: always, max_file_store: 128GB }}\n\
          authorization {{ users: [ {} ] }}\n",
         store.display(),
         users.join(", ")

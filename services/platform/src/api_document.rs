@@ -14,6 +14,9 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         .description(Some("A multi-tenant, self-hosted service that runs Python. Errors are RFC 9457 problem documents."))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
+    // Axum writes the rest of a path as `{*path}`; OpenAPI knows only `{path}`.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("An access token from /api/v1/auth/login, or an API key.".to_owned());
     document.components.get_or_insert_with(Components::new).add_security_scheme("bearer", SecurityScheme::Http(bearer));

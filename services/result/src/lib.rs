@@ -44,7 +44,6 @@ impl Default for Config {
     }
 }
 
-
 /// What every part of the result service shares.
 pub(crate) struct Results {
     database: Database,

@@ -137,37 +137,38 @@ impl Reader {
         }
     }
 
+    /// Moves on only after its last wait: a reader that is dropped while it reads has lost nothing.
     async fn read(&mut self) -> Result<Vec<Event>, Problem> {
         let mut events = Vec::new();
         if self.at.is_none() {
-            self.at = Some(EventId::ACCEPTED);
             let data = json!({ "status": "queued" });
             events.push(Event { id: EventId::ACCEPTED, body: EventBody::Told { name: "status", data } });
         }
         let mut tx = self.results.database.tenant(self.tenant).await?;
         let Some(progress) = store::progress(&mut tx, self.execution).await.map_err(Problem::internal)? else {
+            self.at = Some(self.at.unwrap_or(EventId::ACCEPTED));
             return Ok(events);
         };
         let at = self.at.filter(|at| at.attempt == progress.attempt).map_or(0, |at| at.seq);
         let frames = store::frames(&mut tx, self.execution, progress.attempt, at).await?;
         tx.commit().await?;
-        let mut last = at;
+        let mut last = EventId { attempt: progress.attempt, seq: at };
         for frame in frames {
-            if frame.seq != last + 1 {
+            if frame.seq != last.seq + 1 {
                 break; // the frame between is still on its way
             }
-            last = frame.seq;
+            last.seq = frame.seq;
             events.push(told(&frame));
         }
-        self.at = Some(EventId { attempt: progress.attempt, seq: last });
-        if progress.ended_seq == Some(last + 1) {
-            let id = EventId { attempt: progress.attempt, seq: last + 1 };
+        let ended = progress.ended_seq == Some(last.seq + 1);
+        if ended {
+            last.seq += 1;
             let document = self.results.document(self.tenant, self.execution).await?;
             let text = serde_json::to_string(&document).map_err(Problem::internal)?;
-            events.push(Event { id, body: EventBody::End(text.into()) });
-            self.at = Some(id);
-            self.ended = true;
+            events.push(Event { id: last, body: EventBody::End(text.into()) });
         }
+        self.at = Some(last);
+        self.ended = ended;
         Ok(events)
     }
 }

@@ -34,7 +34,6 @@ pub use routes::api;
 use fleet::Fleet;
 use runtimes::Runtimes;
 
-
 /// What every part of the scheduler shares.
 pub(crate) struct Scheduler {
     config: Config,

@@ -104,7 +104,6 @@ mod tests {
 
     #[test]
     fn the_newest_with_pip_is_chosen_and_a_lack_is_named() {
-        
         let found = [interpreter(15, true), interpreter(13, false), interpreter(12, true), interpreter(6, true)];
         assert_eq!(Recipe::choose(&found).unwrap().version.minor, 12);
         assert!(Recipe::choose(&found[..2]).unwrap_err().contains("no pip"));

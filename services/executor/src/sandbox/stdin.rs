@@ -11,12 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Writes commands and input until the run is over. Input is sent only as far as the runner's window
 /// allows, so a command never waits behind it.
-pub async fn write(
-    mut half: OwnedWriteHalf,
-    mut commands: mpsc::Receiver<Command>,
-    mut feed: Feed,
-    over: CancellationToken,
-) {
+pub async fn write(mut half: OwnedWriteHalf, mut commands: mpsc::Receiver<Command>, mut feed: Feed, over: CancellationToken) {
     loop {
         let command = tokio::select! {
             biased;

@@ -25,7 +25,10 @@ const PROGRAMS: [(&str, &str); 16] = [
     ("syntax error", "print(1)\nx = = 2\n"),
     ("indentation", "if 1:\nprint(2)\n"),
     ("recursion", "import sys\nsys.setrecursionlimit(150)\ndef f(n):\n    return f(n + 1)\nf(0)"),
-    ("in a thread", "import threading\ndef f():\n    raise OSError('t')\nt = threading.Thread(target=f, name='one')\nt.start(); t.join()"),
+    (
+        "in a thread",
+        "import threading\ndef f():\n    raise OSError('t')\nt = threading.Thread(target=f, name='one')\nt.start(); t.join()",
+    ),
     ("unraisable", "class A:\n    def __del__(self):\n        raise TypeError('d')\nA()\nprint('after')"),
     (
         "own classes",
@@ -35,7 +38,10 @@ const PROGRAMS: [(&str, &str); 16] = [
         "processes",
         "import multiprocessing as m\ndef f(x):\n    return x * x\nif __name__ == '__main__':\n    p = m.get_context('fork').Process(target=print, args=(f(3),))\n    p.start(); p.join(); print(p.exitcode)",
     ),
-    ("asyncio", "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    print('ran')\nasyncio.get_event_loop_policy().new_event_loop().run_until_complete(f())"),
+    (
+        "asyncio",
+        "import asyncio\nasync def f():\n    await asyncio.sleep(0)\n    print('ran')\nasyncio.get_event_loop_policy().new_event_loop().run_until_complete(f())",
+    ),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

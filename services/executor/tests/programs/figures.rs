@@ -52,7 +52,8 @@ async fn figures_are_sent_once_each_in_order_however_the_program_ends() {
     let base = base(&fixture).await;
     let draw = "import matplotlib.pyplot as plt\nplt.subplots(figsize=(1, 1))\nplt.subplots(figsize=(2, 1))\n";
 
-    let shown = run(&fixture, &base, program(&format!("{draw}plt.show()\nplt.show()\nplt.subplots(figsize=(3, 1))\n"))).await.succeeded();
+    let shown =
+        run(&fixture, &base, program(&format!("{draw}plt.show()\nplt.show()\nplt.subplots(figsize=(3, 1))\n"))).await.succeeded();
     assert_eq!(figures(&shown), [png(100, 100), png(200, 100), png(300, 100)]);
     assert_eq!((shown.stdout().as_str(), shown.stderr().as_str()), ("", ""));
 
@@ -76,7 +77,8 @@ async fn figures_are_sent_once_each_in_order_however_the_program_ends() {
 async fn settings_in_the_working_directory_change_nothing() {
     let Some(fixture) = fixture("programs-settings").await else { return };
     let base = base(&fixture).await;
-    let files = vec![file("matplotlibrc", b"figure.dpi: 30\nbackend: module://poison\n"), file("poison.py", b"print('POISON')\n")];
+    let files =
+        vec![file("matplotlibrc", b"figure.dpi: 30\nbackend: module://poison\n"), file("poison.py", b"print('POISON')\n")];
     let code = "import matplotlib\nprint(matplotlib.rcParams['figure.dpi'])\nimport matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\nprint(matplotlib.get_backend().lower())";
     let outcome = run(&fixture, &base, RunSpec { files, ..program(code) }).await.succeeded();
     assert_eq!((outcome.stdout().as_str(), outcome.stderr().as_str()), ("100.0\nagg\n", ""));

@@ -39,7 +39,9 @@ async fn a_plain_runtime_has_the_standard_library_alone() {
         let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
         assert_eq!(outcome.stdout(), "[]\nTrue\nTrue\n", "{id}: {}", outcome.stderr());
     }
-    for (id, code, output) in [("bash", "echo \"$0 $((6 * 7))\"", "/workspace/main.sh 42\n"), ("node", "console.log(6 * 7)", "42\n")] {
+    for (id, code, output) in
+        [("bash", "echo \"$0 $((6 * 7))\"", "/workspace/main.sh 42\n"), ("node", "console.log(6 * 7)", "42\n")]
+    {
         let Ok(resolved) = runtimes.resolve(id) else { continue };
         let outcome = finish(fixture.sandboxes.start(spec(code), &resolved.command).await.unwrap()).await.succeeded();
         assert_eq!(outcome.stdout(), output, "{id}");

@@ -39,7 +39,8 @@ async fn arguments_environment_and_place() {
 async fn signals_end_a_program_by_their_name() {
     let Some(fixture) = fixture("ends::signals_end_a_program_by_their_name").await else { return };
     for (signal, name) in [("SIGKILL", "SIGKILL"), ("SIGTERM", "SIGTERM"), ("SIGPIPE", "SIGPIPE"), ("SIGUSR1", "SIGUSR1")] {
-        let code = format!("import os, signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL); os.kill(os.getpid(), signal.{signal})");
+        let code =
+            format!("import os, signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL); os.kill(os.getpid(), signal.{signal})");
         let outcome = fixture.python(&code).await;
         assert_eq!(outcome.verdict(), (Status::Failed, Some(ReasonCode::Signal)));
         assert_eq!((outcome.ended().exit_code, outcome.ended().signal.as_deref()), (None, Some(name)));
@@ -86,7 +87,8 @@ async fn cancel_ends_the_tree_within_a_second_and_keeps_what_was_printed() {
 #[tokio::test]
 async fn an_interrupt_reaches_the_program() {
     let Some(fixture) = fixture("ends::an_interrupt_reaches_the_program").await else { return };
-    let code = "import time\nprint('ready', flush=True)\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')";
+    let code =
+        "import time\nprint('ready', flush=True)\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')";
     let mut run = fixture.start(spec(code)).await;
     read_until(&mut run, "ready\n").await;
     run.control.signal("SIGINT").unwrap();
@@ -110,7 +112,9 @@ async fn a_runtime_that_is_not_there_is_told_from_a_program_that_fails() {
 async fn every_interpreter_of_the_machine_runs() {
     let Some(fixture) = fixture("ends::every_interpreter_of_the_machine_runs").await else { return };
     for runtime in other_pythons() {
-        let program = spec("import ctypes, json, os, socket, sqlite3, ssl, subprocess, sys, tempfile, threading\nprint('%d.%d' % sys.version_info[:2], subprocess.check_output(['echo', 'child']).decode())");
+        let program = spec(
+            "import ctypes, json, os, socket, sqlite3, ssl, subprocess, sys, tempfile, threading\nprint('%d.%d' % sys.version_info[:2], subprocess.check_output(['echo', 'child']).decode())",
+        );
         let outcome = finish(fixture.sandboxes.start(program, &runtime).await.unwrap()).await.succeeded();
         assert!(outcome.stdout().ends_with("child\n\n"), "{:?}", runtime.roots);
     }

@@ -6,13 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kiln_domain::{Ended, ExecutionId, Limits, ReasonCode, Status, TenantId};
-use kiln_executor::sandbox::{
-    Bind, InputFile, Run, RunEnd, RunEvent, RunSpec, RuntimeCommand, SandboxConfig, Sandboxes, Stream,
-};
+use kiln_executor::sandbox::{Bind, InputFile, Run, RunEnd, RunEvent, RunSpec, RuntimeCommand, SandboxConfig, Sandboxes, Stream};
 use tokio::time::timeout;
 
 /// No test's run takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 pub struct Fixture {
     pub sandboxes: Sandboxes,

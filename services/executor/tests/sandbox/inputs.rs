@@ -11,7 +11,8 @@ use crate::fixture::{DEADLINE, file, finish, fixture, python, read_until, spec};
 #[tokio::test]
 async fn given_input_comes_whole_and_then_the_end() {
     let Some(fixture) = fixture("inputs::given_input").await else { return };
-    let mut spec = spec("import sys, hashlib\ndata = sys.stdin.buffer.read()\nprint(len(data), data == bytes(range(256)) * 20000)");
+    let mut spec =
+        spec("import sys, hashlib\ndata = sys.stdin.buffer.read()\nprint(len(data), data == bytes(range(256)) * 20000)");
     spec.stdin = (0..=255).collect::<Vec<u8>>().repeat(20_000);
     let run = fixture.start(spec).await;
     assert_eq!(run.control.stdin(Bytes::from_static(b"x")).await, Err(InputError::NotInteractive));
@@ -31,7 +32,8 @@ async fn input_that_nobody_reads_blocks_nothing() {
 #[tokio::test]
 async fn a_guessing_game_is_played_prompt_by_prompt() {
     let Some(fixture) = fixture("inputs::guessing_game").await else { return };
-    let code = "first = input('first? ')\nsecond = input('second? ')\nprint(first, second)\nimport sys; print(repr(sys.stdin.read()))";
+    let code =
+        "first = input('first? ')\nsecond = input('second? ')\nprint(first, second)\nimport sys; print(repr(sys.stdin.read()))";
     let mut spec = spec(code);
     spec.interactive = true;
     spec.stdin = b"from the start\n".to_vec();
@@ -49,12 +51,11 @@ async fn a_guessing_game_is_played_prompt_by_prompt() {
 }
 
 async fn await_waiting(run: &mut kiln_executor::sandbox::Run, expected: bool) {
-    loop {
-        match timeout(DEADLINE, run.events.recv()).await.unwrap().unwrap() {
-            RunEvent::WaitingForInput(waiting) => return assert_eq!(waiting, expected),
-            other => panic!("{other:?} instead of waiting {expected}"),
-        }
-    }
+    let event = timeout(DEADLINE, run.events.recv()).await.unwrap().unwrap();
+    assert!(
+        matches!(event, RunEvent::WaitingForInput(waiting) if waiting == expected),
+        "{event:?} instead of waiting {expected}"
+    );
 }
 
 #[tokio::test]
@@ -91,7 +92,10 @@ async fn what_a_run_leaves_is_bounded() {
     let Some(fixture) = fixture("inputs::bounded_files").await else { return };
     let many = fixture.python("for i in range(1500): open('%05d' % i, 'w').close()").await.succeeded();
     assert_eq!((many.ended().files.len(), many.ended().files_truncated), (1000, true));
-    let large = fixture.python("f = open('a', 'wb'); f.truncate(60 << 20)\nfor n in 'bc': open(n, 'wb').write(b'x' * (30 << 20))").await.succeeded();
+    let large = fixture
+        .python("f = open('a', 'wb'); f.truncate(60 << 20)\nfor n in 'bc': open(n, 'wb').write(b'x' * (30 << 20))")
+        .await
+        .succeeded();
     let listed: Vec<_> = large.ended().files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!((listed, large.ended().files_truncated), (vec!["b"], true));
     fixture.close().await;

@@ -24,6 +24,8 @@ use crate::streams::StreamSlot;
 const MAX_MESSAGE: usize = 8 << 20;
 /// A client that takes nothing for so long is let go; it can resume.
 const SEND_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a client may take to answer the close.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(20);
 const SIGNAL_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -163,7 +165,13 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), ()> {
 }
 
 async fn close(mut socket: WebSocket, code: u16, reason: &'static str) {
-    if send(&mut socket, Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) }))).await.is_err() {
-        tracing::debug!("a client left before its stream was closed");
+    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+    if send(&mut socket, Message::Close(Some(frame))).await.is_err() {
+        return; // the client has left
+    }
+    // The connection stays until the client has answered (RFC 6455, 7.1.1), or what it has not read yet could be lost.
+    let answered = async { while let Some(Ok(_)) = socket.recv().await {} };
+    if tokio::time::timeout(CLOSE_DEADLINE, answered).await.is_err() {
+        tracing::debug!("a client did not answer the close of its stream");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_domain::{Limits, LimitsPatch};
 use kiln_events::Payload;
-use kiln_http::{FieldError, Problem};
+use kiln_http::{FieldError, Object, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -39,13 +39,15 @@ pub struct CreateExecution {
     #[serde(default)]
     pub interactive: bool,
     #[serde(default)]
-    pub files: Vec<FileBody>,
+    #[schema(value_type = Vec<FileBody>)]
+    pub files: Vec<Object<FileBody>>,
     pub workspace_id: Option<String>,
     /// Names of the tenant's secrets, given as environment variables.
     #[serde(default)]
     pub secrets: Vec<String>,
     #[serde(default)]
-    pub limits: LimitsPatch,
+    #[schema(value_type = LimitsPatch)]
+    pub limits: Object<LimitsPatch>,
     /// Attempts in all, should an executor die; 1 never runs a program twice.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 10, default = 1)]
@@ -134,7 +136,7 @@ impl CreateExecution {
             refuse("/runtime", "there is no such runtime".to_owned());
         }
         let runtime = runtime.unwrap_or_default();
-        let limits = Config::default_limits(&runtime).patched(self.limits, Config::range());
+        let limits = Config::default_limits(&runtime).patched(self.limits.0, Config::range());
         if let Err(wrong) = &limits {
             for limit in wrong {
                 refuse(&format!("/limits/{}", limit.field), limit.to_string());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kiln_events::InputFile;
-use kiln_http::{FieldError, Problem};
+use kiln_http::{FieldError, Object, Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -28,13 +28,13 @@ pub struct FileBody {
 }
 
 /// The files, decoded; 413 when they are too large, 422 when a path or a content is not acceptable.
-pub fn decode(bodies: Vec<FileBody>, config: &Config) -> Result<Vec<InputFile>, Problem> {
+pub fn decode(bodies: Vec<Object<FileBody>>, config: &Config) -> Result<Vec<InputFile>, Problem> {
     if bodies.len() > MAX_FILES {
         return Err(Problem::invalid_field("/files", format!("must be at most {MAX_FILES}")));
     }
     let mut errors = Vec::new();
     let (mut files, mut total) = (Vec::with_capacity(bodies.len()), 0);
-    for (at, body) in bodies.into_iter().enumerate() {
+    for (at, Object(body)) in bodies.into_iter().enumerate() {
         if let Some(fault) = path_fault(&body.path) {
             errors.push(FieldError::new(format!("/files/{at}/path"), fault));
         }

@@ -80,9 +80,7 @@ async fn filters_narrow() {
 #[tokio::test]
 async fn bad_queries_are_refused() {
     let (_kiln, tenant) = visit().await;
-    for query in
-        ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "cursor=x", "cursor=%00", "cursor=AAAAAAAAAAAAAAAAAAAAAA"]
-    {
+    for query in ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "cursor=x", "cursor=%00"] {
         tenant.get(&format!("/executions?{query}")).await.problem(400);
     }
     for query in ["status=done", "label=nokey"] {
