@@ -60,7 +60,10 @@ async fn figures_are_sent_once_each_in_order_however_the_program_ends() {
     let failed = run(&fixture, &base, program(&format!("{draw}1 / 0"))).await;
     assert_eq!(figures(&failed), [png(100, 100), png(200, 100)]);
     let stderr = failed.stderr();
-    assert!(stderr.starts_with("Traceback (most recent call last):\n  File \"/workspace/main.py\", line 4, in <module>\n"), "{stderr}");
+    assert!(
+        stderr.starts_with("Traceback (most recent call last):\n  File \"/workspace/main.py\", line 4, in <module>\n"),
+        "{stderr}"
+    );
     assert!(stderr.ends_with("ZeroDivisionError: division by zero\n") && stderr.matches("File").count() == 1, "{stderr}");
     assert_eq!(failed.ended().exit_code, Some(1));
 
