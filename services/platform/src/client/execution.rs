@@ -16,8 +16,9 @@ pub struct Execution {
     #[serde(default)]
     pub signal: Option<String>,
     pub runtime: String,
+    /// None in lists.
     #[serde(default)]
-    pub outputs: Vec<Value>,
+    pub outputs: Option<Vec<Value>>,
     #[serde(default)]
     pub files: Vec<OutputFile>,
     #[serde(default)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -10,8 +11,12 @@ use tokio::sync::mpsc;
 
 use super::api::Api;
 use super::execution::{Execution, KILN_FAILED};
+use super::problem::Problem;
 use super::program::Program;
 use super::{Target, follow, interact, save};
+
+/// Interruptions so close together are one.
+const SAME_INTERRUPTION: Duration = Duration::from_millis(300);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -49,7 +54,13 @@ impl Run {
         let api = Api::open(&self.target)?;
         let interactive = self.program.interactive;
         let request: Value = self.program.request()?;
-        let accepted: Accepted = api.json(Method::POST, "api/v1/executions", Some(&request)).await?;
+        let accepted: Accepted =
+            api.json(Method::POST, "api/v1/executions", Some(&request)).await.map_err(|error| {
+                match error.downcast::<Problem>() {
+                    Ok(problem) => problem.about(&request).into(),
+                    Err(error) => error,
+                }
+            })?;
         if self.detach {
             crate::output::say(&accepted.id);
             return Ok(ExitCode::SUCCESS);
@@ -102,8 +113,13 @@ async fn heed_interruptions(api: &Api, id: &str, program: Option<mpsc::Sender<()
         }
         std::future::pending::<()>().await;
     };
+    let leave = async {
+        // Some programs that start others pass a signal on that the terminal has sent as well.
+        tokio::time::sleep(SAME_INTERRUPTION).await;
+        tokio::signal::ctrl_c().await
+    };
     tokio::select! {
         () = cancel => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        interrupted = leave => Ok(interrupted?),
     }
 }

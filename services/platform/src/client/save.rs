@@ -21,7 +21,7 @@ pub async fn save(api: &Api, execution: &Execution, directory: &Path) -> anyhow:
         let bytes = api.bytes(&address(&execution.id, &file.path)?, FILES_BYTES).await?;
         write(&directory.join(path), &bytes)?;
     }
-    let pictures = execution.outputs.iter().filter_map(|output| output.get("data")?.get("image/png")?.as_str());
+    let pictures = execution.outputs.iter().flatten().filter_map(|output| output.get("data")?.get("image/png")?.as_str());
     for (number, picture) in pictures.enumerate() {
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture.trim()).context("a figure is no base64")?;
         write(&directory.join(format!("figure-{}.png", number + 1)), &bytes)?;
