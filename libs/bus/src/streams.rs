@@ -1,4 +1,6 @@
 //! The streams and the object store, with every bound stated.
+//!
+//! NATS reserves the bounds up front: its store must have room for 15 GiB in all.
 
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ impl Bus {
                     description: Some("Payloads and files of executions that are too large for a message".to_owned()),
                     storage: StorageType::File,
                     num_replicas: replicas,
-                    max_bytes: 64 * GIB,
+                    max_bytes: 8 * GIB,
                     ..Default::default()
                 })
                 .await?;
@@ -50,22 +52,17 @@ fn configs(replicas: usize) -> [Config; 4] {
         Config {
             retention: RetentionPolicy::WorkQueue,
             discard: DiscardPolicy::New,
-            max_bytes: 4 * GIB,
+            max_bytes: GIB,
             ..base(subject::TASKS, subject::ALL_TASKS)
         },
-        Config {
-            discard: DiscardPolicy::Old,
-            max_age: 7 * DAY,
-            max_bytes: 4 * GIB,
-            ..base(subject::EVENTS, subject::ALL_EVENTS)
-        },
-        Config { discard: DiscardPolicy::Old, max_age: DAY, max_bytes: 16 * GIB, ..base(subject::OUTPUT, subject::ALL_OUTPUT) },
+        Config { discard: DiscardPolicy::Old, max_age: 7 * DAY, max_bytes: GIB, ..base(subject::EVENTS, subject::ALL_EVENTS) },
+        Config { discard: DiscardPolicy::Old, max_age: DAY, max_bytes: 4 * GIB, ..base(subject::OUTPUT, subject::ALL_OUTPUT) },
         Config {
             discard: DiscardPolicy::New,
             discard_new_per_subject: true,
             max_messages_per_subject: 1_000,
             max_age: DAY,
-            max_bytes: GIB,
+            max_bytes: GIB / 4,
             ..base(subject::STDIN, subject::ALL_STDIN)
         },
     ]

@@ -1,5 +1,7 @@
 //! Every message survives the wire in pieces of any size, and no bytes make the decoder panic.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use kiln_runner_protocol::dialogue::{Greeting, Step};
 use kiln_runner_protocol::{
     Command, Confinement, Decoder, DiskUse, Exit, ExitStatus, MAX_FRAME_BYTES, Message, Program, ProtocolError, Report,

@@ -132,7 +132,7 @@ mod tests {
         stream.push(b"2\n", start);
         assert_eq!(stream.take_due(start), None);
         assert_eq!(stream.take_due(start + SHORTEST_WAIT).unwrap(), b"2\n");
-        stream.push(&[b'x'; LARGE_PIECE_BYTES], start + SHORTEST_WAIT);
+        stream.push(&vec![b'x'; LARGE_PIECE_BYTES], start + SHORTEST_WAIT);
         assert!(stream.take_due(start + SHORTEST_WAIT).is_some());
     }
 

@@ -63,13 +63,13 @@ impl Harvest {
             if kind.is_dir() {
                 deeper.push(path.join(entry.file_name()));
             } else if kind.is_file() {
-                self.take(opened.as_fd(), path.join(entry.file_name()), written)?;
+                self.take(opened.as_fd(), &path.join(entry.file_name()), written)?;
             }
         }
         Ok(deeper)
     }
 
-    fn take(&mut self, parent: BorrowedFd<'_>, path: PathBuf, written: &Written) -> std::io::Result<()> {
+    fn take(&mut self, parent: BorrowedFd<'_>, path: &Path, written: &Written) -> std::io::Result<()> {
         let Some(name) = path.file_name() else { return Ok(()) };
         if self.artifacts.len() == MAX_FILES {
             self.truncated = true;
@@ -77,7 +77,7 @@ impl Harvest {
         }
         let file = File::from(open_below(parent, Path::new(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty())?);
         let metadata = file.metadata()?;
-        if !metadata.is_file() || written.get(&path) == Some(&Version::of(&metadata)) {
+        if !metadata.is_file() || written.get(path) == Some(&Version::of(&metadata)) {
             return Ok(());
         }
         let size_bytes = metadata.len();
@@ -86,7 +86,7 @@ impl Harvest {
             return Ok(());
         }
         self.total_bytes += size_bytes;
-        self.artifacts.push(Artifact { path: shown(&path), size_bytes, file });
+        self.artifacts.push(Artifact { path: shown(path), size_bytes, file });
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,7 +61,7 @@ impl Spawner {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (own, childs) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(|errno| Failure::new("spawner", errno))?;
-        execute(program, childs)?;
+        execute(&program, childs)?;
         nix::fcntl::fcntl(&own, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
             .map_err(|errno| Failure::new("spawner", errno))?;
         let socket = register(own).map_err(|error| Failure::new("spawner", error))?;
@@ -193,8 +193,8 @@ fn gone() -> Failure {
 }
 
 /// Starts the program from a thread that then waits for its end, so that it never stays a zombie.
-fn execute(program: PathBuf, socket: OwnedFd) -> Result<(), Failure> {
-    let mut child = Command::new(&program)
+fn execute(program: &Path, socket: OwnedFd) -> Result<(), Failure> {
+    let mut child = Command::new(program)
         .arg(SUBCOMMAND)
         .env_clear()
         .stdin(Stdio::from(socket))

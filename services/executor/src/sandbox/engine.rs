@@ -143,7 +143,7 @@ impl Sandboxes {
 
     fn confinement(&self, spec: &RunSpec) -> Confinement {
         let limits = &spec.limits;
-        let groups = self.0.isolation.has("cgroup") && self.0.isolation.has("root");
+        let groups = self.0.isolation.has("cgroup");
         let otherwise = |limit: u64| (!groups).then_some(limit);
         Confinement {
             user_id: self.0.isolation.has("root").then_some(PROGRAM_ID),

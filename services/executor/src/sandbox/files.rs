@@ -60,12 +60,13 @@ pub fn write(directory: BorrowedFd<'_>, owner: Option<u32>, files: &[InputFile])
 }
 
 fn explain(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EEXIST => "given twice, or a directory of that name is there",
-        Errno::ENOTDIR => "a part of the path is a file",
-        Errno::ENOSPC | Errno::EDQUOT => "does not fit the disk limit",
-        other => other.desc(),
-    }
+    const WORDS: [(Errno, &str); 4] = [
+        (Errno::EEXIST, "given twice, or a directory of that name is there"),
+        (Errno::ENOTDIR, "a part of the path is a file"),
+        (Errno::ENOSPC, "does not fit the disk limit"),
+        (Errno::EDQUOT, "does not fit the disk limit"),
+    ];
+    WORDS.iter().find(|(known, _)| *known == errno).map_or(errno.desc(), |(_, words)| words)
 }
 
 /// The path when it is relative, normal and short enough.

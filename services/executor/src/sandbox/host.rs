@@ -78,8 +78,12 @@ pub fn look() -> (Tier, Vec<Control>) {
         |name: &str, missing: Option<String>| Control { name: name.to_owned(), present: missing.is_none(), mend: missing };
     let controls = vec![
         control("root", (!root).then(|| "run Kiln as root, or accept the tier rootless-rlimits by name".to_owned())),
-        control("cgroup", groups.err().map(|failure| format!("mount cgroup v2 with memory, pids and cpu ({})", failure.detail))),
-        control("disk", disks.err().map(|missing| format!("{missing}; or accept the tier {} by name", tier.name()))),
+        // An ordinary user uses neither, whatever the host has.
+        control("cgroup", missing_groups(groups.err(), root)),
+        control(
+            "disk",
+            disks.err().or((!root).then_some("run Kiln as root: a disk of its own is mounted for each run")).map(str::to_owned),
+        ),
         control("namespaces", missing_namespaces()),
         control("seccomp", missing_seccomp()),
         control("landlock", missing_landlock()),
@@ -100,6 +104,13 @@ pub fn has_loop_disks() -> Result<PathBuf, &'static str> {
         .into_iter()
         .find(|path| path.exists())
         .ok_or("install e2fsprogs (apt-get install e2fsprogs)")
+}
+
+fn missing_groups(missing: Option<super::Failure>, root: bool) -> Option<String> {
+    match missing {
+        Some(failure) => Some(format!("mount cgroup v2 with memory, pids and cpu ({})", failure.detail)),
+        None => (!root).then(|| "run Kiln as root: it limits memory, processes and CPU by control groups".to_owned()),
+    }
 }
 
 fn missing_namespaces() -> Option<String> {

@@ -97,7 +97,7 @@ pub struct Started {
     pub reader: Reader,
     pub writer: OwnedWriteHalf,
     pub running: Running,
-    pub started_at: Timestamp,
+    pub at: Timestamp,
 }
 
 impl Prepared {
@@ -146,7 +146,7 @@ impl Prepared {
             SandboxError::Runtime(format!("{}: {reason}", failure.step))
         })?;
         let Self { lease, workspace, reader, writer, .. } = self;
-        Ok(Started { lease, workspace, reader, writer, running, started_at: Timestamp::now() })
+        Ok(Started { lease, workspace, reader, writer, running, at: Timestamp::now() })
     }
 }
 

@@ -96,7 +96,7 @@ pub fn begin(started: Started, about: About, stdin: Vec<u8>, tasks: &TaskTracker
     };
     let (feed, credit) = Feed::new(stdin.into(), later);
     let control = RunControl { commands, input, cancelled: Arc::default(), cancel: CancellationToken::new() };
-    let started_at = started.started_at;
+    let started_at = started.at;
     let deadline = Instant::now() + Duration::from_millis(about.limits.timeout_ms);
     let Started { lease, workspace, reader, writer, running, .. } = started;
     let over = CancellationToken::new();

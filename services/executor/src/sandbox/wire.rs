@@ -63,8 +63,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub fn new(step: impl Into<String>, detail: impl ToString) -> Self {
-        Self { step: step.into(), detail: detail.to_string() }
+    #[expect(clippy::needless_pass_by_value, reason = "errors are given away where they are told")]
+    pub fn new(step: impl Into<String>, detail: impl std::fmt::Display) -> Self {
+        Self { step: step.into(), detail: format!("{detail}") }
     }
 }
 
@@ -73,9 +74,9 @@ pub trait Step<T> {
     fn step(self, step: impl Into<String>) -> Result<T, Failure>;
 }
 
-impl<T, E: ToString> Step<T> for Result<T, E> {
+impl<T, E: std::fmt::Display> Step<T> for Result<T, E> {
     fn step(self, step: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(step, error.to_string()))
+        self.map_err(|error| Failure::new(step, error))
     }
 }
 

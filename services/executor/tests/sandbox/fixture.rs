@@ -10,7 +10,7 @@ use kiln_executor::sandbox::{Bind, InputFile, Run, RunEnd, RunEvent, RunSpec, Ru
 use tokio::time::timeout;
 
 /// No test's run takes longer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 pub struct Fixture {
     pub sandboxes: Sandboxes,

@@ -51,12 +51,11 @@ async fn a_guessing_game_is_played_prompt_by_prompt() {
 }
 
 async fn await_waiting(run: &mut kiln_executor::sandbox::Run, expected: bool) {
-    loop {
-        match timeout(DEADLINE, run.events.recv()).await.unwrap().unwrap() {
-            RunEvent::WaitingForInput(waiting) => return assert_eq!(waiting, expected),
-            other => panic!("{other:?} instead of waiting {expected}"),
-        }
-    }
+    let event = timeout(DEADLINE, run.events.recv()).await.unwrap().unwrap();
+    assert!(
+        matches!(event, RunEvent::WaitingForInput(waiting) if waiting == expected),
+        "{event:?} instead of waiting {expected}"
+    );
 }
 
 #[tokio::test]

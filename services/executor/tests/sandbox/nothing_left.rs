@@ -130,6 +130,50 @@ async fn an_executor_that_is_killed_leaves_nothing() {
     std::fs::remove_dir_all(&fixture.data_dir).unwrap();
 }
 
+#[tokio::test]
+async fn a_runner_that_hangs_is_killed_from_outside() {
+    let Some(fixture) = fixture("nothing_left::hanging_runner").await else { return };
+    let mut spec = spec("import time; time.sleep(100)");
+    spec.limits.timeout_ms = 1000;
+    let run = fixture.start(spec).await;
+    // Every runner is stopped, the waiting ones too: the next run must not be lost with them.
+    let spawner = spawner_of(&fixture.data_dir);
+    for runner in children(spawner) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(runner), nix::sys::signal::Signal::SIGSTOP).unwrap();
+    }
+    let start = Instant::now();
+    let outcome = finish(run).await;
+    assert_eq!(outcome.verdict().0, kiln_domain::Status::TimedOut);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_spawner_that_dies_ends_its_runs_as_lost() {
+    let Some(fixture) = fixture("nothing_left::dead_spawner").await else { return };
+    let run = fixture.start(spec("import time; time.sleep(100)")).await;
+    let spawner = i32::try_from(spawner_of(&fixture.data_dir)).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(spawner), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let outcome = finish(run).await;
+    assert_eq!(outcome.verdict(), (kiln_domain::Status::Lost, Some(kiln_domain::ReasonCode::ExecutorLost)));
+    tokio::time::timeout(DEADLINE, fixture.sandboxes.ended()).await.unwrap();
+    let refused = fixture.sandboxes.start(spec("print(1)"), &crate::fixture::python()).await.unwrap_err();
+    assert!(matches!(refused, kiln_executor::sandbox::SandboxError::Unavailable(_)), "{refused:?}");
+    let next = Sandboxes::open(config(fixture.data_dir.clone())).await.unwrap();
+    next.close().await;
+    fixture.close().await;
+}
+
+/// This process's child that holds the lock of the data directory.
+fn spawner_of(data_dir: &Path) -> u32 {
+    let lock = data_dir.join("sandbox/lock");
+    let holds = |process: &i32| {
+        let open = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+        open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).any(|target| target == lock)
+    };
+    children(std::process::id()).into_iter().find(holds).unwrap().try_into().unwrap()
+}
+
 fn children(process: u32) -> Vec<i32> {
     let text = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
     let lists = text.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());

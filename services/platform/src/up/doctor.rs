@@ -27,6 +27,9 @@ pub struct Doctor {
     /// The address that `kiln up` would use
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+    /// The weaker isolation that `kiln up` would be told to accept
+    #[arg(long, value_name = "TIER")]
+    accept_isolation: Option<String>,
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -47,7 +50,7 @@ enum Outcome {
 
 impl Doctor {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let settings = Settings::load(self.config)?;
+        let mut settings = Settings::load(self.config)?;
         let home = paths::data_dir(self.data.as_deref())?;
         let mut checks = vec![
             Check::new("Postgres", postgres::locate().map(|found| format!("{} in {}", found.version, found.bin.display()))),
@@ -56,9 +59,10 @@ impl Doctor {
             Check::of("Python", pythons().await),
             Check::of("Data", space(&home)),
             port(&home, self.listen.unwrap_or(settings.listen))?,
+            Check::new("Isolation", isolation::accept(self.accept_isolation, &mut settings)),
         ];
-        checks.extend(isolation::checks().into_iter().map(|(name, present, text)| Check {
-            name,
+        checks.extend(isolation::controls().into_iter().map(|(name, present, text)| Check {
+            name: format!("  {name}"),
             outcome: if present { Outcome::Fine(text) } else { Outcome::Weak(text) },
         }));
         let mut usable = true;

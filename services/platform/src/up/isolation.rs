@@ -30,14 +30,9 @@ pub fn accept(flag: Option<String>, settings: &mut Settings) -> Result<String, M
 }
 
 /// Each control: its name, whether it is there, what to say of it.
-pub fn checks() -> Vec<(String, bool, String)> {
-    let isolation = inspect_host();
-    let mut checks = vec![("isolation".to_owned(), isolation.tier.starts_with(FULL), isolation.tier)];
-    checks.extend(isolation.controls.into_iter().map(|control| {
-        let text = control.mend.unwrap_or_else(|| "there".to_owned());
-        (format!("  {}", control.name), control.present, text)
-    }));
-    checks
+pub fn controls() -> Vec<(String, bool, String)> {
+    let controls = inspect_host().controls.into_iter();
+    controls.map(|control| (control.name, control.present, control.mend.unwrap_or_else(|| "there".to_owned()))).collect()
 }
 
 fn lacks(isolation: &Isolation) -> String {

@@ -117,7 +117,8 @@ impl Group {
 
     /// Removes the group; false while a dying process still holds it.
     pub fn remove(&self) -> bool {
-        self.directories.iter().fold(true, |gone, directory| remove(directory) && gone)
+        // Each is tried, whatever became of the others.
+        self.directories.iter().filter(|directory| !remove(directory)).count() == 0
     }
 }
 
@@ -126,9 +127,9 @@ impl Group {
 pub fn sweep(base: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(base) else { return true };
     let children = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    let gone = children.fold(true, |gone, child| sweep(&child.path()) && gone);
+    let left = children.filter(|child| !sweep(&child.path())).count();
     kill_members(base);
-    remove(base) && gone
+    remove(base) && left == 0
 }
 
 fn kill_members(directory: &Path) {

@@ -138,11 +138,11 @@ fn wait(socket: Option<&OwnedFd>, table: &Table, timeout: Option<Duration>) -> R
 }
 
 fn receive(socket: &OwnedFd) -> Result<Option<Request>, Failure> {
-    let message = wire::receive(socket.as_fd()).or_else(|errno| match errno {
-        Errno::ECONNRESET => Ok(None),
-        errno => Err(Failure::new("engine's socket", errno)),
-    })?;
-    Ok(message.map(|(request, _)| request))
+    match wire::receive(socket.as_fd()) {
+        Ok(message) => Ok(message.map(|(request, _)| request)),
+        Err(Errno::ECONNRESET) => Ok(None),
+        Err(errno) => Err(Failure::new("engine's socket", errno)),
+    }
 }
 
 /// Answers; an engine that has gone is noticed at the next read.

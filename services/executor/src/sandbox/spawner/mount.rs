@@ -44,6 +44,10 @@ fn make_place(source: &Path, target: &Path) -> std::io::Result<()> {
     if source.is_dir() {
         return std::fs::create_dir_all(target);
     }
+    // A file of a directory that is shown already, and which cannot be written to.
+    if target.is_file() {
+        return Ok(());
+    }
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent)?;
     }

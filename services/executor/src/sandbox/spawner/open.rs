@@ -109,8 +109,8 @@ fn sweep(directory: &Path) -> Result<(), Failure> {
 
 fn remember(directory: &Path, groups: Option<&Groups>) -> Result<(), Failure> {
     let bases = groups.map(Groups::bases).unwrap_or_default();
-    let lines: String = bases.iter().map(|base| format!("{}\n", base.display())).collect();
-    std::fs::write(directory.join(GROUPS_FILE), lines).step("remember the groups")
+    let lines: Vec<_> = bases.iter().map(|base| base.display().to_string()).collect();
+    std::fs::write(directory.join(GROUPS_FILE), lines.join("\n")).step("remember the groups")
 }
 
 /// The name of this engine's groups: the same for the same data directory (FNV-1a, 64 bits).

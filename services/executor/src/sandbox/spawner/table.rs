@@ -53,7 +53,6 @@ struct Sandbox {
 }
 
 impl Table {
-    #[expect(clippy::too_many_arguments, reason = "called once, with everything that the start has prepared")]
     pub fn new(
         tier: Tier,
         root: PathBuf,

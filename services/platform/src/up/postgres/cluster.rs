@@ -120,10 +120,16 @@ impl Cluster {
     /// Ends what still runs on this data; then nothing does, whatever its lock file says.
     fn end_leftover(&self) -> anyhow::Result<()> {
         leftover::end(&self.data, "postgres", Signal::SIGQUIT)?;
-        match std::fs::remove_file(self.data.join("postmaster.pid")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("cannot remove postmaster.pid"),
-            _ => Ok(()),
+        let socket = self.sockets.join(format!(".s.PGSQL.{PORT}"));
+        for left in [self.data.join("postmaster.pid"), socket.with_extension(format!("{PORT}.lock")), socket] {
+            match std::fs::remove_file(&left) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", left.display()));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// Makes the cluster beside its place and moves it there, so that one that exists is whole.
@@ -195,12 +201,8 @@ fn place(account: &Account, home: &Path) -> anyhow::Result<PathBuf> {
 
 /// The first of a few places that the account reaches and whose socket path is short enough.
 fn socket_directory(account: &Account, home: &Path) -> anyhow::Result<PathBuf> {
-    let name = format!("kiln-{}", short_name(home));
-    let run = if geteuid().is_root() { Some(PathBuf::from("/run")) } else { None };
-    let run = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir()).or(run);
-    let places = [Some(home.join("run")), run.map(|run| run.join(&name)), Some(Path::new("/tmp").join(&name))];
     let file = format!("/.s.PGSQL.{PORT}");
-    for place in places.into_iter().flatten() {
+    for place in socket_places(home) {
         if place.as_os_str().len() + file.len() <= LONGEST_SOCKET && account.reaches(&place) {
             account.own_directory(&place)?;
             return Ok(place);
@@ -209,17 +211,31 @@ fn socket_directory(account: &Account, home: &Path) -> anyhow::Result<PathBuf> {
     anyhow::bail!("no directory for the socket of Postgres: all are too deep or closed to its account")
 }
 
+fn socket_places(home: &Path) -> Vec<PathBuf> {
+    let name = format!("kiln-{}", short_name(home));
+    let run = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    let run = run.or_else(|| geteuid().is_root().then(|| PathBuf::from("/run")));
+    let mut places = vec![home.join("run")];
+    places.extend(run.into_iter().chain([PathBuf::from("/tmp")]).map(|base| base.join(&name)));
+    places
+}
+
 /// Names the directory of one Kiln outside it.
 fn short_name(home: &Path) -> String {
     let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
     digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Removes what lies outside `home`, as far as this Kiln made it.
+/// Removes what of this Kiln lies outside `home`.
 pub fn remove_outside(home: &Path) -> anyhow::Result<()> {
-    let outside = Path::new(OUTSIDE).join(short_name(home));
-    if outside.exists() {
-        std::fs::remove_dir_all(&outside).with_context(|| format!("cannot remove {}", outside.display()))?;
+    let cluster = Path::new(OUTSIDE).join(short_name(home));
+    for directory in socket_places(home).into_iter().chain([cluster]) {
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", directory.display()));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
