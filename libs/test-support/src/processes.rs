@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Depth below /sys/fs/cgroup at which a cgroup of ours is looked for.
-const CGROUP_DEPTH: usize = 8;
-
 /// Every live process that `pid` started, directly or not.
 pub fn descendants(pid: u32) -> Vec<u32> {
     let parents: HashMap<u32, u32> = all().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).collect();
@@ -50,25 +47,24 @@ pub fn kill_all(pids: &[u32]) {
     }
 }
 
-/// The cgroups, in any hierarchy, whose own name contains the text.
-pub fn cgroups_named(text: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    collect(Path::new("/sys/fs/cgroup"), text, CGROUP_DEPTH, &mut found);
+/// The cgroups that Kiln has made and these processes are in, each once, as directories.
+pub fn cgroups_of(pids: &[u32]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = pids.iter().flat_map(|pid| memberships(*pid)).collect();
+    found.retain(|path| path.iter().any(|part| part.to_string_lossy().starts_with("kiln")));
+    found.sort();
+    found.dedup();
     found
 }
 
-fn collect(directory: &Path, text: &str, depth: usize, found: &mut Vec<PathBuf>) {
-    if depth == 0 {
-        return;
-    }
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if entry.file_name().to_string_lossy().contains(text) {
-                found.push(entry.path());
-            }
-            collect(&entry.path(), text, depth - 1, found);
-        }
-    }
+/// Lines of `/proc/<pid>/cgroup` are `number:controllers:path`; version 2 has no controllers.
+fn memberships(pid: u32) -> Vec<PathBuf> {
+    let table = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let place = |line: &str| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let controllers = controllers.trim_start_matches("name=");
+        Some(Path::new("/sys/fs/cgroup").join(controllers).join(path.trim_start_matches('/')))
+    };
+    table.lines().filter_map(place).collect()
 }
 
 fn all() -> Vec<u32> {

@@ -88,6 +88,7 @@ fn serve(name: &'static str, ports: &Ports, directory: &Path) -> Serving {
     let child = settings(ports)
         .args(["serve", "--target", name])
         .env("KILN_LISTEN", format!("127.0.0.1:{port}"))
+        .env("KILN_EXECUTOR__DATA_DIR", directory.join("executor"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a descriptor can be doubled"))
         .stderr(log)

@@ -1,11 +1,11 @@
 //! Many runs in a row from three tenants: all end, and nothing is left
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kiln_test_support::{Installation, Tenant, Visit, assert_like, descendants, eventually, processes_with};
+use kiln_test_support::{Installation, Tenant, Visit, assert_like, cgroups_of, descendants, eventually, processes_with};
 use serde_json::json;
 
 use crate::MODE;
@@ -58,23 +58,11 @@ fn services(pid: u32) -> Vec<u32> {
 
 /// Directories beside those in which these processes are: a run's cgroup that was left has no process any more.
 fn cgroups(pids: &[u32]) -> usize {
-    let mut parents: Vec<PathBuf> = Vec::new();
-    for pid in pids {
-        for line in fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default().lines() {
-            let mut parts = line.splitn(3, ':').skip(1);
-            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-            let hierarchy = Path::new("/sys/fs/cgroup").join(controllers);
-            if let Some(parent) = hierarchy.join(path.trim_start_matches('/')).parent()
-                && parent != hierarchy
-                && parent.to_string_lossy().contains("kiln")
-            {
-                parents.push(parent.to_owned());
-            }
-        }
-    }
+    let mut parents: Vec<_> = cgroups_of(pids).iter().filter_map(|group| group.parent().map(Path::to_owned)).collect();
     parents.sort();
     parents.dedup();
-    parents.iter().map(|parent| fs::read_dir(parent).into_iter().flatten().flatten().filter(|e| e.path().is_dir()).count()).sum()
+    let directories = |parent: &Path| fs::read_dir(parent).into_iter().flatten().flatten().filter(|e| e.path().is_dir()).count();
+    parents.iter().filter(|parent| parent.to_string_lossy().contains("kiln")).map(|parent| directories(parent)).sum()
 }
 
 /// Files and directories of the installation, but for those of the two servers, which keep the data.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use kiln_test_support::{
-    Cli, Installation, PASSWORD, Visit, assert_like, descendants, eventually, kill_all, live, processes_with,
+    Cli, Installation, PASSWORD, Visit, assert_like, cgroups_of, descendants, eventually, kill_all, live, processes_with,
 };
 use serde_json::json;
 
@@ -32,11 +32,15 @@ async fn a_second_start_finds_the_data() {
     assert_eq!(run["status"], "succeeded", "{run}");
     let id = run["id"].as_str().unwrap();
 
+    let cgroups = cgroups_of(&descendants(kiln.pid()));
+    assert!(!cgroups.is_empty(), "sandboxes are made ahead, each in cgroups of its own");
     let begun = Instant::now();
     let status = kiln.stop();
     assert!(status.success(), "{status}: {}", kiln.logged());
     assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?} to stop", begun.elapsed());
     gone(&kiln).await;
+    let left: Vec<_> = cgroups.into_iter().filter(|group| group.exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
 
     kiln.up();
     assert!(kiln.ready_after < Duration::from_secs(3), "second start: {:?}", kiln.ready_after);
