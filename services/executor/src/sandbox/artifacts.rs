@@ -71,17 +71,13 @@ impl Harvest {
 
     fn take(&mut self, parent: BorrowedFd<'_>, path: &Path, written: &Written) -> std::io::Result<()> {
         let Some(name) = path.file_name() else { return Ok(()) };
-        if self.artifacts.len() == MAX_FILES {
-            self.truncated = true;
-            return Ok(());
-        }
         let file = File::from(open_below(parent, Path::new(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty())?);
         let metadata = file.metadata()?;
         if !metadata.is_file() || written.get(path) == Some(&Version::of(&metadata)) {
             return Ok(());
         }
         let size_bytes = metadata.len();
-        if size_bytes > MAX_TOTAL_BYTES - self.total_bytes {
+        if self.artifacts.len() == MAX_FILES || size_bytes > MAX_TOTAL_BYTES - self.total_bytes {
             self.truncated = true;
             return Ok(());
         }
