@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The stated cost: 19 MiB, two passes, one lane (OWASP's minimum for argon2id).
@@ -85,23 +84,48 @@ impl Turn {
     }
 }
 
-fn argon2() -> anyhow::Result<Argon2<'static>> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| anyhow::anyhow!("argon2 parameters: {error}"))?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
 fn hash(password: &[u8]) -> anyhow::Result<String> {
-    Ok(argon2()?.hash_password(password).map_err(|error| anyhow::anyhow!("argon2: {error}"))?.to_string())
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(broken)?;
+    let mut random = [0; Salt::RECOMMENDED_LENGTH];
+    aws_lc_rs::rand::fill(&mut random).context("no randomness")?;
+    let salt = Salt::new(&random).map_err(broken)?;
+    let stored = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(broken)?,
+        hash: Some(derive(params, password, &salt)?),
+        salt: Some(salt),
+    };
+    Ok(stored.to_string())
 }
 
 /// The cost is the one that the stored string names.
 fn verify(password: &[u8], stored: &str) -> anyhow::Result<bool> {
-    let stored = PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("stored password hash: {error}"))?;
-    match argon2()?.verify_password(password, &stored) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(error) => Err(anyhow::anyhow!("argon2: {error}")),
-    }
+    let stored = PasswordHash::new(stored).map_err(broken)?;
+    let ours = stored.algorithm == Algorithm::Argon2id.ident() && stored.version == Some(Version::V0x13.into());
+    anyhow::ensure!(ours, "a stored password hash is no argon2id of version 19");
+    let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else { anyhow::bail!("a stored password hash is not whole") };
+    // Comparing two outputs takes the same time wherever they differ.
+    Ok(derive(Params::try_from(&stored).map_err(broken)?, password, &salt)? == expected)
+}
+
+/// One argon2id. Its memory is asked for as one piece above 32 MiB, of which only what the cost says is touched: such a
+/// piece the allocator maps alone and gives back to the system when it is freed, where it would keep a smaller one.
+fn derive(params: Params, password: &[u8], salt: &[u8]) -> anyhow::Result<Output> {
+    const MAPPED: usize = (40 << 20) / size_of::<Block>();
+    let blocks = params.block_count();
+    let mut memory = Vec::with_capacity(blocks.max(MAPPED));
+    memory.resize(blocks, Block::new());
+    let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(password, salt, &mut out, &mut memory).map_err(broken)?;
+    Output::new(&out).map_err(broken)
+}
+
+/// The libraries' errors, which are no `std::error::Error` without features that nothing else needs.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
+fn broken(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("argon2: {error}")
 }
 
 #[cfg(test)]
