@@ -56,7 +56,9 @@ impl Bus {
         let reply = self.client.send_request(subject.to_owned(), request).await.map_err(|error| match error.kind() {
             async_nats::RequestErrorKind::NoResponders => RequestError::NoResponders { subject: subject.to_owned() },
             async_nats::RequestErrorKind::TimedOut => RequestError::TimedOut { subject: subject.to_owned() },
-            _ => RequestError::Bus { subject: subject.to_owned() },
+            async_nats::RequestErrorKind::InvalidSubject
+            | async_nats::RequestErrorKind::MaxPayloadExceeded
+            | async_nats::RequestErrorKind::Other => RequestError::Bus { subject: subject.to_owned() },
         })?;
         let answer: Result<A, Fault> = serde_json::from_slice(&reply.payload).map_err(malformed)?;
         answer.map_err(|source| RequestError::Fault { subject: subject.to_owned(), source })

@@ -10,10 +10,10 @@ use kiln_events::subject;
 
 use crate::Bus;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 const GIB: i64 = 1 << 30;
 /// Repeats of a message id within this time are dropped by the bus.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
 const MAX_MESSAGE: i32 = 8 << 20;
 
 impl Bus {

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// One run of one program.
+#[expect(clippy::struct_excessive_bools, reason = "the contract has these fields")]
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Execution {
     pub id: Uuid,

@@ -58,7 +58,7 @@ impl Executor {
             instance: self.instance,
             pool: self.pool.clone(),
             slots: u32::try_from(self.slots).unwrap_or(u32::MAX),
-            isolation: self.sandboxes.isolation().tier.to_string(),
+            isolation: self.sandboxes.isolation().tier.clone(),
             runtimes: self.runtimes.list(),
             running: self.live.attempts(),
             draining: self.shutdown.is_cancelled(),

@@ -10,7 +10,7 @@ use kiln_events::{Frame, FrameBody};
 /// Frames sent and not yet confirmed; further ones wait, and the program with them.
 const WINDOW: usize = 32;
 /// A frame that the bus has not taken for so long is given up, and the run with it: its lease has run out long since.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(120);
+const GIVE_UP_AFTER: Duration = Duration::from_mins(2);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// Largest frame in JSON, under the bus's own bound.
 const MAX_FRAME: usize = 7 << 20;

@@ -69,7 +69,7 @@ async fn work(executor: Arc<Executor>, consumer: Arc<Consumer>) {
             () = executor.shutdown.cancelled() => return,
         };
         match pulled {
-            Ok(Some(message)) => executor.handle(message).await,
+            Ok(Some(message)) => Box::pin(executor.handle(message)).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "no task could be pulled; tried again");
@@ -109,7 +109,7 @@ impl Executor {
         }
         // From here on the lease in the database says whose it is.
         acknowledge(&message, AckKind::Ack).await;
-        self.attempt(tenant, attempt, payload, &entry).await;
+        Box::pin(self.attempt(tenant, attempt, payload, &entry)).await;
     }
 
     async fn claim(&self, live: LiveAttempt) -> Result<ClaimReply, kiln_bus::RequestError> {
@@ -269,7 +269,7 @@ impl Executor {
             started_at: now,
             finished_at: now,
             start: Start::Cold,
-            isolation: self.sandboxes.isolation().tier.to_string(),
+            isolation: self.sandboxes.isolation().tier.clone(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The runtimes of this very machine: found once, remembered, and offered under the names of the API.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "tests")]
+
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -81,7 +81,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
             tokio::try_join!(migrate::database(&settings), migrate::streams(&settings))?;
         }
         Command::Fetch => up::fetch()?,
-        Command::Client(command) => return client::run(command).await,
+        Command::Client(command) => return Box::pin(client::run(command)).await,
         Command::Openapi => say(&api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }

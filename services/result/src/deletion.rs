@@ -15,7 +15,7 @@ pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     Task::new("result-deletion", async move {
         let consumer = results
             .bus
-            .consumer(subject::EVENTS, "result-deleted", subject::EXECUTION_DELETED, Duration::from_secs(60), 20)
+            .consumer(subject::EVENTS, "result-deleted", subject::EXECUTION_DELETED, Duration::from_mins(1), 20)
             .await?;
         consumer.run_batches(shutdown, |batch| delete(&results, batch)).await
     })

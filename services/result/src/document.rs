@@ -91,7 +91,7 @@ impl Results {
         let mut tx = self.database.tenant(tenant).await?;
         loop {
             let frames = store::frames(&mut tx, execution, attempt, after).await?;
-            let full = frames.len() as i64 == store::PAGE;
+            let full = frames.len() == store::PAGE;
             for frame in frames {
                 after = frame.seq;
                 match frame.kind {

@@ -100,10 +100,10 @@ fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
     };
     let piece = match frame.body {
         FrameBody::Status { status, waiting_for_input } => {
-            let mut body = serde_json::json!({ "status": status });
-            if let Some(waiting) = waiting_for_input {
-                body["waiting_for_input"] = waiting.into();
-            }
+            let body = match waiting_for_input {
+                Some(waiting) => serde_json::json!({ "status": status, "waiting_for_input": waiting }),
+                None => serde_json::json!({ "status": status }),
+            };
             piece(Kind::Status, body.to_string().into_bytes())?
         }
         FrameBody::Output { stream: Stream::Stdout, data } => piece(Kind::Stdout, data)?,

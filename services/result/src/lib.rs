@@ -58,6 +58,7 @@ pub(crate) struct Results {
 }
 
 /// Builds the service; nothing is answered before the process serves its routes and tasks.
+#[expect(clippy::unused_async, reason = "every service is built alike")]
 pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let database = deps.database.clone().context("the result service needs its database")?;
     let verifier = Verifier::new(deps.bus.clone());

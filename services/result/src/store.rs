@@ -6,7 +6,7 @@ use kiln_events::ExecutionRecord;
 use uuid::Uuid;
 
 /// Frames read at once.
-pub const PAGE: i64 = 500;
+pub const PAGE: usize = 500;
 
 /// What kind of frame is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +179,7 @@ pub async fn frames(
         tenant,
         attempt,
         after,
-        PAGE
+        i64::try_from(PAGE).unwrap_or(i64::MAX)
     )
     .fetch_all(&mut **tx)
     .await?;

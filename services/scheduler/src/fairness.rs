@@ -42,14 +42,12 @@ impl<T: Ord + Copy> RoundRobin<T> {
             let Some(tenant) = self.turn(&queues) else { break };
             let Some((weight, queue)) = queues.get_mut(&tenant) else { break };
             let owed = self.deficit.remove(&tenant).unwrap_or(*weight);
-            match queue.next() {
-                Some(execution) => chosen.push(execution),
-                None => {
-                    queues.remove(&tenant);
-                    self.last = Some(tenant);
-                    continue;
-                }
-            }
+            let Some(execution) = queue.next() else {
+                queues.remove(&tenant);
+                self.last = Some(tenant);
+                continue;
+            };
+            chosen.push(execution);
             if owed > 1 {
                 self.deficit.insert(tenant, owed - 1);
             } else {
@@ -102,13 +100,13 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_doubled_invented_or_reordered(counts in proptest::collection::vec(0_u32..20, 1..20), capacity in 0_usize..100) {
-            let waiting: Vec<_> = counts.iter().enumerate().map(|(tenant, count)| queue(tenant as u32, 1, *count)).collect();
+            let waiting: Vec<_> = (0_u32..).zip(&counts).map(|(tenant, count)| queue(tenant, 1, *count)).collect();
             let total: u32 = counts.iter().sum();
             let chosen = RoundRobin::default().choose(waiting, capacity);
             prop_assert_eq!(chosen.len(), capacity.min(total as usize));
-            for tenant in 0..counts.len() as u32 {
+            for (tenant, _) in (0_u32..).zip(&counts) {
                 let of_tenant: Vec<u32> = chosen.iter().filter(|(owner, _)| *owner == tenant).map(|(_, n)| *n).collect();
-                let in_order: Vec<u32> = (0..of_tenant.len() as u32).collect();
+                let in_order: Vec<u32> = (0_u32..).take(of_tenant.len()).collect();
                 prop_assert_eq!(of_tenant, in_order);
             }
             // Equal weights: tenants that still wait have had the same number of starts, give or take one.

@@ -55,7 +55,7 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
             Some(row) => messages.push(last_word(&row, Some(finished.last_seq))?),
             // A repeat, or an attempt that was given up: the fence holds.
             None => {
-                tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over")
+                tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over");
             }
         }
     }

@@ -104,7 +104,7 @@ impl Scheduler {
                 store::requeue(&mut tx, tenant, execution, row.attempt(), &row.state).await?;
             }
             GivenUp::End(ended) => {
-                messages.extend(self.end_without_executor(&mut tx, &row, &ended).await?.map(|(_, message)| message))
+                messages.extend(self.end_without_executor(&mut tx, &row, &ended).await?.map(|(_, message)| message));
             }
         }
         tx.commit().await?;

@@ -123,7 +123,6 @@ fn derive(params: Params, password: &[u8], salt: &[u8]) -> anyhow::Result<Output
 }
 
 /// The libraries' errors, which are no `std::error::Error` without features that nothing else needs.
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` passes it")]
 fn broken(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow::anyhow!("argon2: {error}")
 }

@@ -41,7 +41,7 @@ impl Recipe {
     }
 
     /// The newest interpreter that has the wheels and can install them, or what is missing, with a line that mends it.
-    pub fn choose<'a>(interpreters: &'a [Interpreter]) -> Result<&'a Interpreter, String> {
+    pub fn choose(interpreters: &[Interpreter]) -> Result<&Interpreter, String> {
         let fitting = |interpreter: &&Interpreter| MINOR_VERSIONS.contains(&interpreter.version.minor);
         match interpreters.iter().filter(fitting).find(|interpreter| interpreter.pip) {
             Some(interpreter) => Ok(interpreter),

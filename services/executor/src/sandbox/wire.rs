@@ -63,7 +63,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    #[expect(clippy::needless_pass_by_value, reason = "errors are given away where they are told")]
     pub fn new(step: impl Into<String>, detail: impl std::fmt::Display) -> Self {
         Self { step: step.into(), detail: format!("{detail}") }
     }

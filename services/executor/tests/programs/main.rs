@@ -2,6 +2,8 @@
 //!
 //! Needs what the sandbox's own tests need, and says so where it is missing.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "tests")]
+
 #[path = "../sandbox/fixture.rs"]
 #[allow(dead_code, reason = "shared with the tests of the sandbox, which use more of it")]
 mod fixture;

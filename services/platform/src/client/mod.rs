@@ -47,7 +47,7 @@ pub struct Target {
 pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Login(login) => login.run().await,
-        Command::Run(run) => run.run().await,
+        Command::Run(run) => Box::pin(run.run()).await,
         Command::Logs(logs) => logs.run().await,
         Command::Cancel(cancel) => cancel.run().await,
         Command::Runs(runs) => runs.run().await,

@@ -37,7 +37,7 @@ impl Problem {
         let mut problem: Self = serde_json::from_slice(body).unwrap_or_default();
         problem.status = status.as_u16();
         if problem.title.is_empty() {
-            problem.title = status.canonical_reason().unwrap_or("an answer without a reason").to_owned();
+            status.canonical_reason().unwrap_or("an answer without a reason").clone_into(&mut problem.title);
         }
         problem
     }

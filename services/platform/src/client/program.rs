@@ -15,6 +15,7 @@ const PROGRAM_BYTES: u64 = 64 * 1024 * 1024;
 pub struct Program {
     /// The program, or - for standard input
     #[arg(value_name = "FILE")]
+    #[expect(clippy::struct_field_names, reason = "the name of the argument")]
     program: PathBuf,
     /// What runs it, such as python, python3.9, base, bash [default: by the file's name, else the server's choice]
     #[arg(long, short, value_name = "ID")]

@@ -44,13 +44,13 @@ struct Accepted {
 
 impl Run {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        Ok(self.to_end().await.unwrap_or_else(|error| {
+        Ok(Box::pin(self.follow_to_end()).await.unwrap_or_else(|error| {
             eprintln!("kiln: {error:#}");
             ExitCode::from(KILN_FAILED)
         }))
     }
 
-    async fn to_end(self) -> anyhow::Result<ExitCode> {
+    async fn follow_to_end(self) -> anyhow::Result<ExitCode> {
         let api = Api::open(&self.target)?;
         let interactive = self.program.interactive;
         let request: Value = self.program.request()?;

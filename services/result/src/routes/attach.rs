@@ -23,7 +23,7 @@ use crate::streams::StreamSlot;
 /// Largest frame from the client: 1 MiB of input, as JSON at its widest.
 const MAX_MESSAGE: usize = 8 << 20;
 /// A client that takes nothing for so long is let go; it can resume.
-const SEND_DEADLINE: Duration = Duration::from_secs(60);
+const SEND_DEADLINE: Duration = Duration::from_mins(1);
 /// How long a client may take to answer the close.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -145,10 +145,7 @@ fn frame(event: Event) -> Utf8Bytes {
     let id = event.id.to_string();
     match event.body {
         EventBody::Told { name, data } => {
-            let mut object = match data {
-                Value::Object(object) => object,
-                other => serde_json::Map::from_iter([("data".to_owned(), other)]),
-            };
+            let mut object = if let Value::Object(object) = data { object } else { serde_json::Map::new() };
             object.insert("type".to_owned(), name.into());
             object.insert("id".to_owned(), id.into());
             Value::Object(object).to_string().into()

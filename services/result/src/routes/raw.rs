@@ -85,7 +85,7 @@ impl Results {
         let mut tx = self.database.tenant(tenant).await.map_err(std::io::Error::other)?;
         let frames = store::frames(&mut tx, execution, attempt, after).await.map_err(std::io::Error::other)?;
         tx.commit().await.map_err(std::io::Error::other)?;
-        let next = frames.last().filter(|_| frames.len() as i64 == store::PAGE).map(|frame| frame.seq);
+        let next = frames.last().filter(|_| frames.len() == store::PAGE).map(|frame| frame.seq);
         let mut bytes = BytesMut::new();
         for frame in frames.iter().filter(|frame| frame.kind == kind) {
             bytes.extend_from_slice(&frame.body);

@@ -10,7 +10,7 @@ pub async fn claim(connection: &mut PgConnection, claim: &Claim, lease_ms: i64) 
     let row = sqlx::query!(
         "UPDATE scheduler.execution
          SET state = 'running', executor_id = $4, executor_instance = $5, started_at = COALESCE(started_at, now()),
-             lease_expires_at = now() + make_interval(secs => $6::float8 / 1000)
+             lease_expires_at = now() + $6::bigint * interval '1 millisecond'
          WHERE id = $1 AND tenant_id = $2 AND attempt = $3 AND cancel_requested_at IS NULL
            AND (state = 'dispatched' OR (state = 'running' AND executor_instance = $5))
          RETURNING id",
@@ -19,7 +19,7 @@ pub async fn claim(connection: &mut PgConnection, claim: &Claim, lease_ms: i64) 
         i32::try_from(claim.attempt).unwrap_or(-1),
         claim.executor_id,
         claim.instance.0,
-        lease_ms as f64,
+        lease_ms,
     )
     .fetch_optional(connection)
     .await?;
@@ -49,11 +49,11 @@ pub async fn extend_leases(
             SELECT id FROM scheduler.execution
             WHERE id = ANY($1) AND executor_instance = $2 AND state = 'running' ORDER BY id FOR UPDATE SKIP LOCKED
          )
-         UPDATE scheduler.execution AS e SET lease_expires_at = now() + make_interval(secs => $3::float8 / 1000)
+         UPDATE scheduler.execution AS e SET lease_expires_at = now() + $3::bigint * interval '1 millisecond'
          FROM held WHERE e.id = held.id",
         &ids,
         instance.0,
-        lease_ms as f64,
+        lease_ms,
     )
     .execute(&mut *connection)
     .await?;

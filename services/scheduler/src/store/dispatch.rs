@@ -96,8 +96,8 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
 pub async fn stuck_dispatches(connection: &mut PgConnection, after_ms: i64) -> Result<Vec<(TenantId, ExecutionId)>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT tenant_id, id FROM scheduler.execution
-         WHERE state = 'dispatched' AND dispatched_at < now() - make_interval(secs => $1::float8 / 1000) LIMIT 1000",
-        after_ms as f64
+         WHERE state = 'dispatched' AND dispatched_at < now() - $1::bigint * interval '1 millisecond' LIMIT 1000",
+        after_ms
     )
     .fetch_all(connection)
     .await?;

@@ -53,7 +53,7 @@ pub async fn end(connection: &mut PgConnection, ending: &Ending<'_>) -> anyhow::
         ending.from,
         ending.ended.status.as_str(),
         serde_json::to_value(ending.ended)?,
-        ending.started_at.map(|time| time.to_sqlx()) as _,
+        ending.started_at.map(jiff_sqlx::ToSqlx::to_sqlx) as _,
         ending.finished_at.to_sqlx() as _,
         ending.start.map(|start| match start {
             Start::Cold => "cold",

@@ -101,9 +101,9 @@ pub async fn waited_for_runtime(
     let rows = sqlx::query!(
         "SELECT tenant_id, id FROM scheduler.execution
          WHERE state = 'queued' AND NOT runtime = ANY($1)
-           AND created_at < now() - make_interval(secs => $2::float8 / 1000) LIMIT 1000",
+           AND created_at < now() - $2::bigint * interval '1 millisecond' LIMIT 1000",
         offered,
-        after_ms as f64
+        after_ms
     )
     .fetch_all(connection)
     .await?;
