@@ -76,7 +76,6 @@ fn variable(path: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use figment::Jail;
     use serde::Deserialize;
 
     use super::*;
@@ -95,29 +94,19 @@ mod tests {
     }
 
     #[test]
-    fn layers_win_in_order() {
-        Jail::expect_with(|jail| {
-            jail.create_file("kiln.toml", "listen = \"file\"\n[queue]\ndepth = 3\n")?;
-            jail.set_env("KILN_QUEUE__DEPTH", "7");
-            jail.set_env("KILN_LOG", "debug");
-            let read: Sample = load(Some(Path::new("kiln.toml")), &["log"]).map_err(|error| error.to_string())?;
-            assert_eq!(read, Sample { listen: "file".into(), queue: Queue { depth: 7 } });
-            Ok(())
-        });
-    }
-
-    #[test]
-    fn faults_name_their_place() {
-        Jail::expect_with(|jail| {
-            jail.create_file("kiln.toml", "[queue]\ndepht = 3\n")?;
-            let text = load::<Sample>(Some(Path::new("kiln.toml")), &[]).unwrap_err().to_string();
-            assert!(text.contains("queue.depht in ") && text.contains("kiln.toml"), "{text}");
-
-            jail.set_env("KILN_QUEUE__DEPTH", "many");
-            let text = load::<Sample>(None, &[]).unwrap_err().to_string();
-            assert!(text.contains("KILN_QUEUE__DEPTH"), "{text}");
-            Ok(())
-        });
+    fn a_fault_in_a_file_names_key_and_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("kiln.toml");
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            load::<Sample>(Some(&file), &[])
+        };
+        let fine = read("listen = \"file\"\n[queue]\ndepth = 3\n").unwrap();
+        assert_eq!(fine, Sample { listen: "file".into(), queue: Queue { depth: 3 } });
+        for wrong in ["[queue]\ndepht = 3\n", "[queue]\ndepth = \"many\"\n"] {
+            let text = read(wrong).unwrap_err().to_string();
+            assert!(text.contains("queue.dep") && text.contains("kiln.toml"), "{text}");
+        }
         assert!(matches!(load::<Sample>(Some(Path::new("/nowhere.toml")), &[]), Err(ConfigError::NoFile(_))));
     }
 }

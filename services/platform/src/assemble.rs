@@ -11,6 +11,7 @@ use axum::routing::get;
 use futures::future::join_all;
 use kiln_runtime::{Ready, Service};
 use serde_json::json;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -18,6 +19,8 @@ use crate::api_document;
 
 /// Longest that one service may take to say whether it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
+/// A body may be long, but something of it must come within this time.
+const BODY_STALL: Duration = Duration::from_secs(30);
 
 /// Whether each service of the process can serve.
 #[derive(Clone)]
@@ -44,7 +47,7 @@ pub fn router(routes: impl IntoIterator<Item = OpenApiRouter>, readiness: Readin
     let (router, document) = merged.split_for_parts();
     let document = api_document::complete(document);
     let router = router.merge(documentation(&document)).merge(health(readiness));
-    kiln_http::layers(router)
+    kiln_http::layers(router).layer(RequestBodyTimeoutLayer::new(BODY_STALL))
 }
 
 fn documentation(document: &OpenApi) -> Router {

@@ -65,6 +65,17 @@ fn wrong_settings_are_named() {
 
     let refused = kiln(&["serve", "--target", "auth", "--listen", "127.0.0.1:0"], scratch.path());
     assert!(stderr(&refused).contains("KILN_DATABASE__AUTH"), "{}", stderr(&refused));
+    std::fs::write(scratch.path().join("kiln.toml"), "listen = \"nonsense\"\n").unwrap();
+    let with = |name: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        command.args(["serve", "--target", "auth", "--config", "kiln.toml"]).current_dir(scratch.path());
+        stderr(&command.env(name, value).output().unwrap())
+    };
+    // The environment wins over the file, and is named when it is wrong itself.
+    assert!(with("KILN_LISTEN", "127.0.0.1:0").contains("KILN_DATABASE__AUTH"));
+    assert!(with("KILN_LISTEN", "all of them").contains("KILN_LISTEN"));
+    assert!(with("KILN_QUEUE__DEPTH", "1").contains("KILN_QUEUE"));
+
     let refused = kiln(&["serve", "--target", "cook"], scratch.path());
     assert_eq!(refused.status.code(), Some(2));
 }
