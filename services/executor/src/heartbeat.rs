@@ -60,7 +60,7 @@ impl Executor {
             slots: u32::try_from(self.slots).unwrap_or(u32::MAX),
             isolation: self.sandboxes.isolation().tier.clone(),
             runtimes: self.runtimes.list(),
-            running: self.live.attempts(),
+            running: self.live.claimed(),
             draining: self.shutdown.is_cancelled(),
         };
         let reply: HeartbeatReply = self.bus.request(&subject::control("scheduler", "heartbeat"), &call, DEADLINE).await?;

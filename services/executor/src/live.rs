@@ -18,6 +18,8 @@ pub struct LiveRuns {
 
 struct LiveRun {
     attempt: LiveAttempt,
+    /// The scheduler has granted the claim. Before that it knows nothing of the attempt and would have it stopped.
+    claimed: bool,
     /// None while the sandbox is being given the program.
     control: Option<RunControl>,
     /// A stop that came before there was a control.
@@ -37,12 +39,18 @@ impl LiveRuns {
         if runs.contains_key(&attempt.execution_id) {
             return None;
         }
-        runs.insert(attempt.execution_id, LiveRun { attempt, control: None, stop: None });
+        runs.insert(attempt.execution_id, LiveRun { attempt, claimed: false, control: None, stop: None });
         Some(LiveEntry { runs: self.clone(), attempt })
     }
 
+    /// Everything that is listed, claimed or not.
     pub fn attempts(&self) -> Vec<LiveAttempt> {
         self.lock().values().map(|run| run.attempt).collect()
+    }
+
+    /// What the scheduler knows to run here, for the next heartbeat.
+    pub fn claimed(&self) -> Vec<LiveAttempt> {
+        self.lock().values().filter(|run| run.claimed).map(|run| run.attempt).collect()
     }
 
     /// Stops the attempt, now or as soon as it can be; false when it is not here.
@@ -80,6 +88,13 @@ impl LiveRuns {
 }
 
 impl LiveEntry {
+    /// The claim is granted: heartbeats name the attempt from now on. Its lease outlives several of them.
+    pub fn claimed(&self) {
+        if let Some(run) = self.runs.lock().get_mut(&self.attempt.execution_id) {
+            run.claimed = true;
+        }
+    }
+
     /// The program runs: stops and signals reach it from now on.
     pub fn started(&self, control: RunControl) {
         if let Some(run) = self.runs.lock().get_mut(&self.attempt.execution_id) {

@@ -97,10 +97,10 @@ impl Executor {
             }
         };
         let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
-        // Listed before it is claimed, so that no call of ours can miss a running attempt.
+        // Listed before it is claimed, so that a stop that comes at once finds it.
         let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
         match self.claim(live).await {
-            Ok(ClaimReply::Granted) => {}
+            Ok(ClaimReply::Granted) => entry.claimed(),
             Ok(ClaimReply::Refused) => return acknowledge(&message, AckKind::Ack).await,
             Err(error) => {
                 tracing::warn!(%error, execution = %live.execution_id, "the attempt could not be claimed; it is delivered again");

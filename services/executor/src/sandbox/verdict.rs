@@ -61,7 +61,7 @@ impl Evidence<'_> {
         }
         let stopped = self.stopped();
         if stopped == Some(Killed::Cancelled) {
-            return (Status::Cancelled, Some(self.cancelled.unwrap_or(ReasonCode::CancelledByUser)));
+            return self.stopped_by_command();
         }
         if self.ran_out_of_memory() {
             return (Status::OutOfMemory, Some(ReasonCode::Memory));
@@ -85,9 +85,17 @@ impl Evidence<'_> {
     fn status_without_account(&self) -> (Status, Option<ReasonCode>) {
         match self.killed {
             _ if self.ran_out_of_memory() => (Status::OutOfMemory, Some(ReasonCode::Memory)),
-            Some(Killed::Cancelled) => (Status::Cancelled, Some(self.cancelled.unwrap_or(ReasonCode::CancelledByUser))),
+            Some(Killed::Cancelled) => self.stopped_by_command(),
             Some(Killed::WallTime) => (Status::TimedOut, Some(ReasonCode::WallTime)),
             None => (Status::Lost, Some(ReasonCode::ExecutorLost)),
+        }
+    }
+
+    /// Stopped because somebody wished so, or because this executor gives its runs up.
+    fn stopped_by_command(&self) -> (Status, Option<ReasonCode>) {
+        match self.cancelled.unwrap_or(ReasonCode::CancelledByUser) {
+            ReasonCode::ExecutorLost => (Status::Lost, Some(ReasonCode::ExecutorLost)),
+            cause => (Status::Cancelled, Some(cause)),
         }
     }
 
