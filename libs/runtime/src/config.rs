@@ -97,6 +97,7 @@ mod tests {
     #[test]
     fn layers_win_in_order() {
         Jail::expect_with(|jail| {
+            jail.clear_env();
             jail.create_file("kiln.toml", "listen = \"file\"\n[queue]\ndepth = 3\n")?;
             jail.set_env("KILN_QUEUE__DEPTH", "7");
             jail.set_env("KILN_LOG", "debug");
@@ -109,6 +110,7 @@ mod tests {
     #[test]
     fn faults_name_their_place() {
         Jail::expect_with(|jail| {
+            jail.clear_env();
             jail.create_file("kiln.toml", "[queue]\ndepht = 3\n")?;
             let text = load::<Sample>(Some(Path::new("kiln.toml")), &[]).unwrap_err().to_string();
             assert!(text.contains("queue.depht in ") && text.contains("kiln.toml"), "{text}");
