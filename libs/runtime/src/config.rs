@@ -97,9 +97,13 @@ mod tests {
     fn a_fault_in_a_file_names_key_and_file() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("kiln.toml");
+        // Whatever this process was started with is left out.
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let reserved: Vec<String> = names.filter_map(|name| Some(name.strip_prefix(ENV_PREFIX)?.to_lowercase())).collect();
+        let reserved: Vec<&str> = reserved.iter().map(String::as_str).collect();
         let read = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            load::<Sample>(Some(&file), &[])
+            load::<Sample>(Some(&file), &reserved)
         };
         let fine = read("listen = \"file\"\n[queue]\ndepth = 3\n").unwrap();
         assert_eq!(fine, Sample { listen: "file".into(), queue: Queue { depth: 3 } });

@@ -93,10 +93,9 @@ impl Evidence<'_> {
 
     /// Stopped because somebody wished so, or because this executor gives its runs up.
     fn stopped_by_command(&self) -> (Status, Option<ReasonCode>) {
-        match self.cancelled.unwrap_or(ReasonCode::CancelledByUser) {
-            ReasonCode::ExecutorLost => (Status::Lost, Some(ReasonCode::ExecutorLost)),
-            cause => (Status::Cancelled, Some(cause)),
-        }
+        let cause = self.cancelled.unwrap_or(ReasonCode::CancelledByUser);
+        let status = if cause == ReasonCode::ExecutorLost { Status::Lost } else { Status::Cancelled };
+        (status, Some(cause))
     }
 
     /// Whether the tree was stopped before the program ended by itself.
