@@ -1,25 +1,13 @@
 //! The files that a run left, as a client gets them.
 
 use crate::ended::Ended;
-use crate::{Check, Finding, Kiln};
+use crate::{Finding, Kiln};
 
 /// As the contract has them.
 const MAX_FILES: usize = 1_000;
 const MAX_TOTAL_BYTES: u64 = 50 * 1024 * 1024;
 /// Lines of a host's account files; the sandbox's own passwd has none of these homes and shells.
 const HOST_LINES: [&str; 4] = ["root:x:0:0:root:/root", "root:*:", "root:$", "daemon:x:1:1:"];
-
-/// Makes one of the checks of files.
-pub async fn check<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended, check: &Check) -> anyhow::Result<Finding> {
-    Ok(match check {
-        Check::ArtifactsBounded => bounded(ended),
-        Check::ArtifactsListedSafely => listed_safely(ended),
-        Check::NoCoreFile => no_core_file(ended),
-        Check::ArtifactsRegularOnly => regular_only(kiln, tenant, ended).await?,
-        Check::ArtifactsHaveNoHostContent => no_host_content(kiln, tenant, ended).await?,
-        other => Finding::NotMade(format!("{} is no check of files", other.name())),
-    })
-}
 
 /// The file's bytes, by the API.
 pub async fn content<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended, path: &str) -> anyhow::Result<Vec<u8>> {
@@ -29,14 +17,16 @@ pub async fn content<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended, path: &str
     Ok(answer.body)
 }
 
-fn bounded(ended: &Ended) -> Finding {
+/// There are as many as the contract allows, and not more.
+pub fn bounded(ended: &Ended) -> Finding {
     let total: u64 = ended.files.iter().map(|file| file.size_bytes).sum();
     Finding::of(ended.files.len() <= MAX_FILES && total <= MAX_TOTAL_BYTES, || {
         format!("{} files of {total} bytes are kept", ended.files.len())
     })
 }
 
-fn listed_safely(ended: &Ended) -> Finding {
+/// Every path is relative, normal and printable, and there once.
+pub fn listed_safely(ended: &Ended) -> Finding {
     let mut paths: Vec<&str> = ended.files.iter().map(|file| file.path.as_str()).collect();
     let unsafe_path = |path: &&&str| {
         path.starts_with('/') || path.chars().any(char::is_control) || path.split('/').any(|part| matches!(part, "" | "." | ".."))
@@ -48,7 +38,8 @@ fn listed_safely(ended: &Ended) -> Finding {
     Finding::of(paths.windows(2).all(|pair| pair.first() != pair.last()), || "two files have one name".to_owned())
 }
 
-fn no_core_file(ended: &Ended) -> Finding {
+/// No crash has left a dump of its memory.
+pub fn no_core_file(ended: &Ended) -> Finding {
     let core = ended.files.iter().find(|file| {
         let name = file.path.rsplit('/').next().unwrap_or_default();
         name == "core" || name.strip_prefix("core.").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
@@ -56,7 +47,8 @@ fn no_core_file(ended: &Ended) -> Finding {
     Finding::of(core.is_none(), || format!("there is {}", core.map_or("", |file| file.path.as_str())))
 }
 
-async fn regular_only<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended) -> anyhow::Result<Finding> {
+/// Each can be read and has the length that the list says.
+pub async fn regular_only<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended) -> anyhow::Result<Finding> {
     for file in &ended.files {
         let length = content(kiln, tenant, ended, &file.path).await?.len() as u64;
         if length != file.size_bytes {
@@ -66,7 +58,8 @@ async fn regular_only<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended) -> anyhow
     Ok(Finding::Fine)
 }
 
-async fn no_host_content<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended) -> anyhow::Result<Finding> {
+/// None holds a line of the host's account files.
+pub async fn no_host_content<K: Kiln>(kiln: &K, tenant: usize, ended: &Ended) -> anyhow::Result<Finding> {
     for file in &ended.files {
         let bytes = content(kiln, tenant, ended, &file.path).await?;
         let text = String::from_utf8_lossy(&bytes);

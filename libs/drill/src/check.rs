@@ -75,10 +75,10 @@ impl Check {
     }
 
     pub fn name(&self) -> &str {
-        match self {
-            Self::Unknown(name) => name,
-            known => NAMES.iter().find(|(_, check)| check == known).map_or("", |(name, _)| name),
+        if let Self::Unknown(name) = self {
+            return name;
         }
+        NAMES.iter().find(|(_, check)| check == self).map_or("", |(name, _)| name)
     }
 
     pub fn is_known(&self) -> bool {

@@ -236,6 +236,11 @@ impl Executor {
             SandboxError::Spec { field, detail } => {
                 (Status::Failed, ReasonCode::RuntimeUnavailable, format!("The program cannot be run as it is: {field} {detail}."))
             }
+            SandboxError::Disk(path) => (
+                Status::Failed,
+                ReasonCode::Disk,
+                format!("The program was not started: its file {path} does not fit its disk limit."),
+            ),
             SandboxError::Runtime(why) => {
                 (Status::Lost, ReasonCode::RuntimeUnavailable, format!("The runtime could not be started: {why}."))
             }

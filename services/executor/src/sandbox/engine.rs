@@ -95,7 +95,7 @@ impl Sandboxes {
         let written = tokio::task::spawn_blocking(move || files::write(std::os::fd::AsFd::as_fd(&*workspace), owner, &inputs))
             .await
             .map_err(|error| SandboxError::Runner(error.to_string()))?
-            .map_err(|error| SandboxError::Spec { field: "files", detail: error.to_string() })?;
+            .map_err(SandboxError::from)?;
         let started = prepared.start(program).await?;
         let about = run::About {
             limits: spec.limits,

@@ -130,12 +130,21 @@ pub enum SandboxError {
     /// The run as given cannot be carried out, wherever it is tried.
     #[error("{field}: {detail}")]
     Spec { field: &'static str, detail: String },
+    /// A file that comes with the run does not fit its disk limit.
+    #[error("{0} does not fit the disk limit")]
+    Disk(String),
     /// The runtime's interpreter could not be executed.
     #[error("the runtime could not be started: {0}")]
     Runtime(String),
     /// The runner in the sandbox broke the protocol.
     #[error("the sandbox's runner failed: {0}")]
     Runner(String),
+}
+
+impl From<files::FileError> for SandboxError {
+    fn from(error: files::FileError) -> Self {
+        if error.disk_full { Self::Disk(error.path) } else { Self::Spec { field: "files", detail: error.to_string() } }
+    }
 }
 
 /// Input that cannot be given to a run.

@@ -69,7 +69,8 @@ impl RunDrill {
     async fn drill(self) -> anyhow::Result<bool> {
         let cases = self.cases()?;
         let callers = self.callers().await?;
-        let drill = &Drill::new(&callers, &NoOutside, Pace::REFERENCE);
+        let pace = if self.at_once == 1 { Pace::REFERENCE } else { Pace::CROWD };
+        let drill = &Drill::new(&callers, &NoOutside, pace);
         let (quiet, crowd): (Vec<_>, Vec<_>) = cases.into_iter().partition(Case::measures_time);
         let mut reports = Vec::new();
         let mut tell = |report: Report| {
@@ -148,12 +149,8 @@ fn line(report: &Report) -> String {
     } else {
         "  not run"
     };
-    let mut text = format!("{:<32} {:<42} {:<18} {:>8}{mark}", report.id, report.wanted, report.got, report.took_ms);
-    for fault in &report.faults {
-        text.push_str("\n    ");
-        text.push_str(fault);
-    }
-    text
+    let text = format!("{:<32} {:<42} {:<18} {:>8}{mark}", report.id, report.wanted, report.got, report.took_ms);
+    std::iter::once(text).chain(report.faults.iter().map(|fault| format!("    {fault}"))).collect::<Vec<_>>().join("\n")
 }
 
 fn counts(reports: &[Report]) -> (usize, usize, usize) {
@@ -167,11 +164,9 @@ fn summary(reports: &[Report]) -> String {
     let mut not_made: Vec<_> = reports.iter().flat_map(|report| &report.not_made).collect();
     not_made.sort();
     not_made.dedup();
-    let mut text = String::new();
-    for check in not_made {
-        text.push_str(&format!("not made: {check}\n"));
-    }
-    text + &format!("{held} held, {failed} not held, {not_run} not run")
+    let mut lines: Vec<String> = not_made.into_iter().map(|check| format!("not made: {check}")).collect();
+    lines.push(format!("{held} held, {failed} not held, {not_run} not run"));
+    lines.join("\n")
 }
 
 fn document(reports: &[Report]) -> anyhow::Result<String> {

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod attach;
+mod bad_input;
 mod cancel;
 mod create;
 mod delete;
