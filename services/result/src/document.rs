@@ -33,12 +33,7 @@ impl Results {
     }
 
     /// As the scheduler knows it; the store had no end of it a moment ago.
-    async fn find_live(
-        &self,
-        tenant: TenantId,
-        execution: ExecutionId,
-        progress: Option<Progress>,
-    ) -> Result<Known, Problem> {
+    async fn find_live(&self, tenant: TenantId, execution: ExecutionId, progress: Option<Progress>) -> Result<Known, Problem> {
         let record = self.describe(tenant, execution).await?.ok_or_else(Problem::not_found)?;
         if !record.status.is_terminal() {
             return Ok(Known { record, progress });
