@@ -100,7 +100,7 @@ impl Edge {
             GovernorError::TooManyRequests { wait_time, .. } => {
                 anonymous.refused(wait_time).refusal("rate_limited", ADDRESS_SPENT).into_response()
             }
-            other => Problem::internal(other).into_response(),
+            error @ (GovernorError::UnableToExtractKey | GovernorError::Other { .. }) => Problem::internal(error).into_response(),
         };
         router.layer(GovernorLayer::new(Arc::clone(&self.governor)).error_handler(refuse))
     }

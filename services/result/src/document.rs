@@ -26,7 +26,7 @@ impl Results {
     /// The execution's record: ours once it has ended, else the scheduler's. 404 when the tenant has no such execution.
     pub async fn find(&self, tenant: TenantId, execution: ExecutionId) -> Result<Known, Problem> {
         let progress = self.progress(tenant, execution).await?;
-        match ended(&progress) {
+        match ended(progress.as_ref()) {
             Some(record) => Ok(Known { record, progress }),
             None => self.find_live(tenant, execution, progress).await,
         }
@@ -48,7 +48,7 @@ impl Results {
         let _permit = self.documents.acquire().await.map_err(Problem::internal)?;
         let mut tx = self.database.tenant(tenant).await?;
         let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
-        if let (Some(record), Some(progress)) = (ended(&progress), &progress) {
+        if let (Some(record), Some(progress)) = (ended(progress.as_ref()), &progress) {
             let printed = printed(&mut tx, execution, progress.attempt).await?;
             tx.commit().await?;
             return Ok(Execution::new(record, Some(printed)));
@@ -92,7 +92,7 @@ impl Results {
     pub async fn wait_for_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<(), Problem> {
         let mut notices = self.bus.client().subscribe(subject::stored(tenant, execution)).await.map_err(Problem::internal)?;
         loop {
-            if ended(&self.progress(tenant, execution).await?).is_some() {
+            if ended(self.progress(tenant, execution).await?.as_ref()).is_some() {
                 return Ok(());
             }
             let told = async {
@@ -101,7 +101,7 @@ impl Results {
                         return;
                     }
                 }
-                std::future::pending().await
+                std::future::pending::<()>().await;
             };
             // A look of our own should the notice have been missed.
             if tokio::time::timeout(LOOK_EVERY, told).await.is_ok() {
@@ -112,8 +112,8 @@ impl Results {
 }
 
 /// The record of an execution whose end is stored.
-fn ended(progress: &Option<Progress>) -> Option<ExecutionRecord> {
-    progress.as_ref()?.record.clone()
+fn ended(progress: Option<&Progress>) -> Option<ExecutionRecord> {
+    progress?.record.clone()
 }
 
 async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
