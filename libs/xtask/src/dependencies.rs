@@ -59,7 +59,7 @@ fn layer(name: &str) -> anyhow::Result<Layer> {
         "kiln-domain" => Layer::Domain,
         "kiln-events" | "kiln-runner-protocol" => Layer::Words,
         "kiln-bus" | "kiln-db" | "kiln-http" | "kiln-runtime" => Layer::Library,
-        "kiln-auth" | "kiln-scheduler" | "kiln-executor" | "kiln-result" => Layer::Service,
+        "kiln-auth" | "kiln-scheduler" | "kiln-executor" | "kiln-result" | "kiln-web" => Layer::Service,
         "kiln-runner" => Layer::Runner,
         "kiln-platform" => Layer::Platform,
         "kiln-drill" => Layer::Drill,
