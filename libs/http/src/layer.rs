@@ -1,29 +1,29 @@
 //! The outermost layers: a request id, problem documents for every refusal, panics as 500, and common headers.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use kiln_domain::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Problem;
+use crate::edge::{Edge, RequestContext};
 
 /// Largest body of a route that does not say otherwise.
 const MAX_BODY: usize = 1 << 20;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is known of a request before any handler runs.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestContext {
-    pub id: RequestId,
-}
+/// Asked by machines at short intervals; not counted.
+const UNCOUNTED: [&str; 2] = ["/livez", "/readyz"];
 
-/// Wraps the whole router of a process.
-pub fn layers(router: Router) -> Router {
+/// Wraps the whole router of a process. The server must pass on its peers' addresses (`ConnectInfo`).
+pub fn layers(router: Router, edge: Edge) -> Router {
     router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
@@ -31,17 +31,30 @@ pub fn layers(router: Router) -> Router {
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
-        .layer(from_fn(write_problems))
+        .layer(from_fn_with_state(Arc::new(edge), write_problems))
 }
 
-async fn write_problems(mut request: Request, next: Next) -> Response {
-    let id = RequestId::generate();
-    request.extensions_mut().insert(RequestContext { id });
-    let mut response = next.run(request).await;
+async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let context = match RequestContext::new(edge, request.extensions(), request.headers()) {
+        Ok(context) => context,
+        Err(problem) => return problem_response(problem.into_response(), RequestId::generate()),
+    };
+    let id = context.id;
+    request.extensions_mut().insert(context.clone());
+    let uncounted = UNCOUNTED.contains(&request.uri().path());
+    let counted = if uncounted { Ok(()) } else { context.count_anonymous(request.headers()) };
+    let mut response = match counted {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
     if response.status().is_client_error() || response.status().is_server_error() {
         response = problem_response(response, id);
     }
     let headers = response.headers_mut();
+    // A handler that counts by a limit of its own has told that one.
+    if !headers.contains_key("ratelimit") {
+        headers.extend(context.headers());
+    }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
     }

@@ -1,18 +1,19 @@
 //! What every handler and task of the service holds.
 
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
 use kiln_bus::Bus;
 use kiln_db::Database;
+use kiln_http::RateLimit;
 use kiln_http::auth::Verifier;
 use kiln_runtime::outbox::Relay;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::password::Hasher;
-use crate::rate_limit::RateLimit;
 use crate::signing::SigningKeys;
 
 /// The service's state; cheap to clone.
@@ -26,7 +27,8 @@ pub struct Parts {
     pub relay: Relay,
     pub hasher: Hasher,
     pub signing: SigningKeys,
-    pub signups: RateLimit,
+    /// Sign-ups by address.
+    pub signups: RateLimit<IpAddr>,
     pub verifier: Verifier,
     /// Requests that go on after their client has left.
     pub requests: TaskTracker,

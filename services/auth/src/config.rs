@@ -1,5 +1,6 @@
 //! The settings of the auth service, as delivered unless said otherwise.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -21,7 +22,7 @@ pub struct Config {
     /// A sign-in ends after so long however often it is refreshed.
     pub sign_in_max_s: u64,
     /// Sign-ups a minute from one address.
-    pub signups_per_minute: u32,
+    pub signups_per_minute: NonZeroU32,
     /// Failed logins of one account from one address within the window.
     pub login_failures: u32,
     pub login_window_s: u64,
@@ -54,7 +55,7 @@ impl Default for Config {
             access_token_s: 15 * 60,
             sign_in_idle_s: 30 * 24 * 3600,
             sign_in_max_s: 90 * 24 * 3600,
-            signups_per_minute: 60,
+            signups_per_minute: const { NonZeroU32::new(60).unwrap() },
             login_failures: 10,
             login_window_s: 5 * 60,
             api_keys_per_tenant: 100,

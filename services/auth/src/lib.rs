@@ -11,7 +11,6 @@ mod email;
 mod login_throttle;
 mod names;
 mod password;
-mod rate_limit;
 mod refresh;
 mod responder;
 mod revocations;
@@ -45,7 +44,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let app = app::App::new(app::Parts {
         hasher: password::Hasher::new(config.password_threads, config.password_queue, config.password_wait()).await?,
         signing: signing::SigningKeys::load(&database).await.context("cannot load the signing keys")?,
-        signups: rate_limit::RateLimit::per_minute("signup", config.signups_per_minute)?,
+        signups: kiln_http::RateLimit::per_minute("signup", config.signups_per_minute),
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
         bus: deps.bus.clone(),

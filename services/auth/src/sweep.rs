@@ -19,7 +19,6 @@ pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
             () = shutdown.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        app.signups.forget_idle();
         if let Err(error) = sweep(&app, &idempotency).await {
             tracing::warn!(%error, "what has expired was not swept; tried again in a minute");
         }

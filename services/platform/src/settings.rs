@@ -25,6 +25,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
+    /// Rates and trusted proxies.
+    pub http: kiln_http::EdgeConfig,
     pub auth: kiln_auth::Config,
     pub scheduler: kiln_scheduler::Config,
     pub executor: kiln_executor::Config,
@@ -75,6 +77,7 @@ impl Default for Settings {
             metrics_listen: None,
             database: DatabaseSettings::default(),
             nats: NatsSettings::default(),
+            http: kiln_http::EdgeConfig::default(),
             auth: kiln_auth::Config::default(),
             scheduler: kiln_scheduler::Config::default(),
             executor: kiln_executor::Config::default(),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::verifier::{Verifier, VerifyError};
 use super::{ApiKeyIdentity, Permission, UserIdentity};
-use crate::Problem;
+use crate::{Problem, RequestContext};
 
 /// Who calls, and for which tenant. Only verification makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,9 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Verifier::from_ref(state).from_headers(&parts.headers).await
+        let context = RequestContext::of(&parts.extensions)?;
+        let caller = Verifier::from_ref(state).from_headers(&parts.headers).await;
+        context.counted(caller)
     }
 }
 

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::email::Email;
-use crate::rate_limit::with_headers;
 use crate::session::{Session, SignedIn};
 use crate::sign_ins::{self, Device};
 use crate::users::{self, Credentials};
@@ -50,11 +49,11 @@ pub async fn login(
     let usable = known.filter(|known| !known.disabled && request.password.len() <= password::MAX_BYTES);
     let stored = usable.as_ref().and_then(|known| known.password_hash.clone());
     let right = turn.verify(bounded(request.password), stored).await.map_err(Problem::internal)?;
-    let limit = attempt.headers.clone();
+    let standing = attempt.standing;
     let Some(Credentials { user, .. }) = usable.filter(|_| right) else {
         record_failure(&app, account, &device).await?;
         let problem = Problem::unauthorized("The e-mail address or the password is not right.");
-        return Err(with_headers(problem, &limit));
+        return Err(standing.tell(problem));
     };
 
     let mut tx = app.database.system().await?;

@@ -55,7 +55,10 @@ pub async fn signup(
     headers: HeaderMap,
     ApiJson(request): ApiJson<SignupRequest>,
 ) -> Result<Response, Problem> {
-    let limit = app.signups.take(address)?;
+    let limit = app
+        .signups
+        .take(&address.network())
+        .map_err(|refused| refused.refusal("rate_limited", "Too many sign-ups from this address; wait and try again."))?;
     let signup = Signup::try_from(request)?;
     let turn = app.hasher.turn().await?;
     let hash = turn.hash(signup.password).await.map_err(Problem::internal)?;
@@ -80,7 +83,7 @@ pub async fn signup(
 
     let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
     let mut response = session.answer(&app, &headers, StatusCode::CREATED, body)?;
-    response.headers_mut().extend(limit);
+    response.headers_mut().extend(limit.headers());
     Ok(response)
 }
 

@@ -153,8 +153,10 @@ impl Scheduler {
             created_at: Timestamp::now(),
         };
         let payload = self.store_payload(&new, checked.payload).await?;
-        let record = self.accept(new, payload, Some(hold)).await?;
-        self.answer(record, wait).await
+        let (record, rate) = self.accept(new, payload, Some(hold)).await?;
+        let mut response = self.answer(record, wait).await?;
+        response.headers_mut().extend(rate.headers());
+        Ok(response)
     }
 
     /// A repeat of a request whose process died after it had accepted the execution.
