@@ -113,7 +113,7 @@ fn refused(refusal: Refusal) -> Problem {
 fn standing(quota: Quota, admitted: Admitted, now: Timestamp) -> Standing {
     let left = SignedDuration::from_mins(1) - now.duration_since(admitted.minute);
     let per_minute = quota.executions_per_minute;
-    rate(per_minute, per_minute.saturating_sub(admitted.minute_count), u64::try_from(left.as_secs()).unwrap_or(0) + 1)
+    rate(per_minute, per_minute.saturating_sub(admitted.minute_count), u64::try_from(left.as_secs()).unwrap_or(0).clamp(1, 60))
 }
 
 fn rate(quota: u32, remaining: u32, reset_s: u64) -> Standing {
