@@ -50,7 +50,7 @@ pub async fn begin(connection: &mut PgConnection, config: &Config, account: &str
 
 impl Attempt {
     /// The password was right: what failed before is forgiven.
-    pub async fn succeeded(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub async fn succeeded(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "DELETE FROM auth.login_failures WHERE account = $1 AND address = ($2::text)::inet",
             &self.account[..],

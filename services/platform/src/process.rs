@@ -110,7 +110,7 @@ impl Process {
 
 async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
     match target {
-        Target::Auth => kiln_auth::build(settings.auth, deps).await,
+        Target::Auth => kiln_auth::build(settings.auth.clone(), deps).await,
         Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
         Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
         Target::Result => kiln_result::build(settings.result.clone(), deps).await,

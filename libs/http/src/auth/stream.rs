@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::caller::bearer;
 use super::cookie::{RefreshCookie, check_origin};
-use super::{Caller, Verifier};
+use super::{Caller, Verifier, operations};
 use crate::{Problem, RequestContext};
 
 /// As [`Caller`], from `Authorization: Bearer`, else `?ticket=`, else the refresh cookie with an `Origin` check.
@@ -32,7 +32,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = verified(parts, &Verifier::from_ref(state)).await;
-        RequestContext::of(&parts.extensions)?.counted(caller).map(Self)
+        let caller = RequestContext::of(&parts.extensions)?.counted(caller)?;
+        operations::check(&caller, parts)?;
+        Ok(Self(caller))
     }
 }
 

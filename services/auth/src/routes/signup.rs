@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 use kiln_domain::Role;
 use kiln_http::auth::{ClientAddress, UserIdentity};
 use kiln_http::{ApiJson, FieldError, Problem, ProblemDocument};
@@ -73,6 +74,7 @@ pub async fn signup(
         role: Role::Owner,
         sign_in_id,
         platform_admin: user.platform_admin,
+        known_at: Timestamp::now(),
     };
     let session = Session::begin(&mut tx, &app, identity).await?;
     let mut entry = audit::Entry::by(&identity.into(), device.address, "account.created", &user.id);
@@ -80,6 +82,9 @@ pub async fn signup(
     entry.write(&mut tx).await?;
     tx.commit().await?;
     app.relay.send(messages);
+    if app.mailer.verifies() {
+        app.mailer.send_verification(&user);
+    }
 
     let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
     let mut response = session.answer(&app, &headers, StatusCode::CREATED, body)?;
