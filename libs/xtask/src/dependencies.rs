@@ -9,7 +9,7 @@ use crate::root;
 
 /// Reads `cargo metadata` and refuses every dependency that points the wrong way.
 pub fn check() -> anyhow::Result<()> {
-    let output = Command::new(env!("CARGO"))
+    let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
         .current_dir(root())
         .output()
