@@ -20,7 +20,7 @@ pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
 pub use task::{InputFile, Payload, PayloadSource, Task};
-pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantQuota};
+pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};
 
 mod base64_bytes {
     //! Bytes as base64 text inside JSON.

@@ -9,7 +9,7 @@ use crate::root;
 
 /// Reads `cargo metadata` and refuses every dependency that points the wrong way.
 pub fn check() -> anyhow::Result<()> {
-    let output = Command::new(env!("CARGO"))
+    let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
         .current_dir(root())
         .output()
@@ -59,7 +59,7 @@ fn layer(name: &str) -> anyhow::Result<Layer> {
         "kiln-domain" => Layer::Domain,
         "kiln-events" | "kiln-runner-protocol" => Layer::Words,
         "kiln-bus" | "kiln-db" | "kiln-http" | "kiln-runtime" => Layer::Library,
-        "kiln-auth" | "kiln-scheduler" | "kiln-executor" | "kiln-result" => Layer::Service,
+        "kiln-auth" | "kiln-scheduler" | "kiln-executor" | "kiln-result" | "kiln-web" => Layer::Service,
         "kiln-runner" => Layer::Runner,
         "kiln-platform" => Layer::Platform,
         "kiln-drill" => Layer::Drill,

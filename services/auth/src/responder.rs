@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use kiln_domain::{ApiKeyId, SignInId};
+use kiln_domain::{ApiKeyId, SignInId, UserId};
 use kiln_http::auth::{
     KeysReply, KeysRequest, ResolveApiKey, ResolveApiKeyReply, ResolveRefresh, ResolveTicket, Revoked, RevokedSubject, UserReply,
     subjects,
@@ -67,6 +67,7 @@ async fn keys(app: App, request: KeysRequest) -> anyhow::Result<KeysReply> {
         id: row.id,
         subject: match row.kind.as_str() {
             "api_key" => RevokedSubject::ApiKey(ApiKeyId(row.subject)),
+            "user" => RevokedSubject::User(UserId(row.subject)),
             _ => RevokedSubject::SignIn(SignInId(row.subject)),
         },
         revoked_at: row.revoked_at.to_jiff(),

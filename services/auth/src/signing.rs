@@ -65,7 +65,7 @@ impl SigningKeys {
             iat: now_s,
             nbf: now_s.saturating_sub(CLOCK_SKEW_S),
             exp: now_s + life_s.min(MAX_ACCESS_TOKEN_S),
-            jti: Uuid::now_v7(),
+            jti: AccessClaims::id_at(user.known_at),
             platform_admin: user.platform_admin,
         };
         Ok(jsonwebtoken::encode(&header, &claims, &active.key)?)

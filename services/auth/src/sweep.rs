@@ -19,7 +19,6 @@ pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
             () = shutdown.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        app.signups.forget_idle();
         if let Err(error) = sweep(&app, &idempotency).await {
             tracing::warn!(%error, "what has expired was not swept; tried again in a minute");
         }
@@ -40,6 +39,8 @@ async fn sweep(app: &App, idempotency: &IdempotencyStore) -> Result<(), sqlx::Er
     sqlx::query!("DELETE FROM auth.revocations WHERE revoked_at < now() - interval '20 minutes'").execute(&mut *tx).await?;
     // With their refresh tokens. A week more, so that a copy presented late still finds its family revoked.
     sqlx::query!("DELETE FROM auth.sign_ins WHERE expires_at < now() - interval '7 days'").execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM auth.mail_tokens WHERE expires_at < now()").execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM auth.invitations WHERE expires_at < now()").execute(&mut *tx).await?;
     idempotency.expire(&mut tx).await?;
     tx.commit().await
 }

@@ -1,7 +1,7 @@
 //! Tenants, as stored, and what they may use.
 
 use jiff::Timestamp;
-use kiln_db::Outgoing;
+use kiln_db::{Outgoing, TenantTx};
 use kiln_domain::{Role, TenantId, UserId};
 use kiln_events::{TenantChanged, subject};
 use kiln_http::Problem;
@@ -107,6 +107,19 @@ pub async fn find(connection: &mut PgConnection, id: TenantId) -> Result<Option<
         suspended: row.suspended,
         created_at: row.created_at.to_jiff(),
     }))
+}
+
+pub async fn rename(tx: &mut TenantTx, name: &str) -> Result<(), sqlx::Error> {
+    let tenant = tx.tenant();
+    let renamed = sqlx::query!("UPDATE auth.tenants SET name = $2 WHERE tenant_id = $1", tenant.0, name);
+    renamed.execute(&mut **tx).await.map(drop)
+}
+
+/// How many tenants the person owns.
+pub async fn owned_by(connection: &mut PgConnection, user: UserId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM auth.memberships WHERE user_id = $1 AND role = 'owner'"#, user.0)
+        .fetch_one(connection)
+        .await
 }
 
 /// The tenant's own limits over the installation's.

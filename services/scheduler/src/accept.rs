@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
 use kiln_events::{ExecutionRecord, Payload, Task, subject};
-use kiln_http::{Hold, Problem};
+use kiln_http::{Hold, Problem, Standing};
 
-use crate::admission::{Quota, Refusal, admit};
+use crate::admission::{Admitted, Quota, Refusal, admit};
 use crate::store::{self, NewExecution, StoredPayload};
 use crate::{Scheduler, dispatcher};
 
@@ -30,13 +31,14 @@ impl Scheduler {
         Ok(StoredPayload::Object(name))
     }
 
-    /// Accepts the execution, or says which quota is spent. Publishes after the commit.
+    /// Accepts the execution, or says which quota is spent; with where the tenant stands with its rate. Publishes after
+    /// the commit.
     pub(crate) async fn accept(
         &self,
         new: NewExecution,
         payload: StoredPayload,
         hold: Option<&Hold>,
-    ) -> Result<ExecutionRecord, Problem> {
+    ) -> Result<(ExecutionRecord, Standing), Problem> {
         let accepted = self.accept_in_transaction(&new, &payload, hold).await;
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
@@ -51,7 +53,7 @@ impl Scheduler {
         new: &NewExecution,
         payload: &StoredPayload,
         hold: Option<&Hold>,
-    ) -> Result<ExecutionRecord, Problem> {
+    ) -> Result<(ExecutionRecord, Standing), Problem> {
         let defaults = Quota {
             max_concurrent: self.config.max_concurrent,
             max_queued: self.config.max_queued,
@@ -77,7 +79,7 @@ impl Scheduler {
         } else {
             self.wake.notify_one();
         }
-        Ok(new.record())
+        Ok((new.record(), standing(quota, admitted, new.created_at)))
     }
 }
 
@@ -100,10 +102,20 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::QueueFull { max_queued } => {
             Problem::too_many("max_queued", format!("{max_queued} executions of this tenant wait already."), 1)
         }
-        Refusal::Rate { per_minute, retry_after_s } => Problem::too_many(
-            "executions_per_minute",
-            format!("This tenant may submit {per_minute} executions a minute."),
-            retry_after_s,
-        ),
+        Refusal::Rate { per_minute, retry_after_s } => {
+            let detail = format!("This tenant may submit {per_minute} executions a minute.");
+            rate(per_minute, 0, retry_after_s).refusal("executions_per_minute", &detail)
+        }
     }
+}
+
+/// What is left of the minute's executions.
+fn standing(quota: Quota, admitted: Admitted, now: Timestamp) -> Standing {
+    let left = SignedDuration::from_mins(1) - now.duration_since(admitted.minute);
+    let per_minute = quota.executions_per_minute;
+    rate(per_minute, per_minute.saturating_sub(admitted.minute_count), u64::try_from(left.as_secs()).unwrap_or(0).clamp(1, 60))
+}
+
+fn rate(quota: u32, remaining: u32, reset_s: u64) -> Standing {
+    Standing { name: "executions_per_minute", quota, window_s: 60, remaining, reset_s }
 }

@@ -63,7 +63,8 @@ async fn run(started: std::sync::mpsc::Sender<Installation>) {
     tokio::spawn(answer_usage(bus));
     eventually("the service", async || ready().await.ok()).await;
     let (router, _) = routes.split_for_parts();
-    let router = kiln_http::layers(router).into_make_service_with_connect_info::<SocketAddr>();
+    let router = kiln_http::layers(router, kiln_http::Edge::new(&kiln_http::EdgeConfig::default()))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     started.send(Installation { address, owner_url, auth_url, nats_url: nats }).unwrap();

@@ -49,7 +49,7 @@ impl Scheduler {
             }
         };
         match self.accept(new, payload, None).await {
-            Ok(record) => Ok(RetryReply::Accepted(Box::new(record))),
+            Ok((record, _)) => Ok(RetryReply::Accepted(Box::new(record))),
             Err(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS || problem.status() == StatusCode::FORBIDDEN => {
                 Ok(RetryReply::OverQuota { code: problem.code().to_owned(), detail: problem.detail().to_owned() })
             }
