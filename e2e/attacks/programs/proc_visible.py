@@ -15,7 +15,7 @@ for p in sorted(int(x) for x in os.listdir("/proc") if x.isdigit()):
     except OSError:
         comm = "?"
     print(p, comm)
-    if comm in ("kiln", "postgres", "nats-server", "systemd", "sshd", "bash", "dockerd", "containerd", "kubelet"):
+    if comm.startswith("kiln") or comm in ("postgres", "nats-server", "systemd", "sshd", "bash", "dockerd", "containerd", "kubelet"):
         bad.append(f"{p} {comm}")
 hidden = []
 for p in range(1, 3000):

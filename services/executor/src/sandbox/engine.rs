@@ -14,7 +14,7 @@ use super::imports::tier_for;
 use super::pool::{Key, Pool};
 use super::prepared::{Maker, Prepared};
 use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
-use super::wire::{Failure, Request};
+use super::wire::{Failure, Omitted, Request};
 use super::zygotes::{ZygoteKey, Zygotes};
 use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, files, run};
 
@@ -57,11 +57,20 @@ impl Sandboxes {
     /// Starts the spawner, checks the host's controls, removes what a crash left, and tries one sandbox.
     /// Must be called within a tokio runtime. An error names the control or the step.
     pub async fn open(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Box::pin(Self::open_without(config, None)).await
+    }
+
+    /// The same with one control left out: for the experiments that show what each is for, and nothing else.
+    #[doc(hidden)]
+    pub async fn open_without(config: SandboxConfig, without: Option<Omitted>) -> Result<Self, SandboxError> {
         let runner = config.runner.map_or_else(|| beside("kiln-runner"), Ok).map_err(SandboxError::Host)?;
         let program = config.spawner.map_or_else(own_program, Ok).map_err(SandboxError::Host)?;
         let data_dir = std::path::absolute(config.data_dir).map_err(|error| host("data directory", &error))?;
-        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier };
-        let (spawner, isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier, without };
+        let (spawner, mut isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        if let Some(omitted) = without {
+            isolation.leave_out(omitted);
+        }
         let tasks = TaskTracker::new();
         let gone = CancellationToken::new();
         let ended = gone.clone().drop_guard();

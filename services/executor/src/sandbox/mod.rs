@@ -37,6 +37,8 @@ pub use run::RunControl;
 pub use runtime::{Bind, RuntimeCommand, Tier};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
+#[doc(hidden)]
+pub use wire::Omitted;
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
