@@ -4,13 +4,20 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, Request, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use governor::middleware::StateInformationMiddleware;
 use ipnet::IpNet;
 use kiln_domain::{RequestId, TenantId};
 use serde::Deserialize;
+use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
+use tower_governor::key_extractor::KeyExtractor;
+use tower_governor::{GovernorError, GovernorLayer};
 use uuid::Uuid;
 
 use crate::Problem;
@@ -43,9 +50,29 @@ impl Default for EdgeConfig {
     }
 }
 
+/// Header in which the governor says what is left.
+const GOVERNOR_LEFT: &str = "x-ratelimit-remaining";
+const GOVERNOR_LIMIT: &str = "x-ratelimit-limit";
+const ADDRESS_SPENT: &str = "Too many requests from this address; wait and try again.";
+
+/// Counts by the network of the client's address.
+#[derive(Debug, Clone, Copy)]
+struct ByAddress;
+
+impl KeyExtractor for ByAddress {
+    type Key = IpAddr;
+
+    fn extract<T>(&self, request: &Request<T>) -> Result<IpAddr, GovernorError> {
+        let context = RequestContext::of(request.extensions()).map_err(|_| GovernorError::UnableToExtractKey)?;
+        Ok(context.address.network())
+    }
+}
+
 /// What the edge of a process counts.
 pub struct Edge {
-    anonymous: RateLimit<IpAddr>,
+    governor: Arc<GovernorConfig<ByAddress, StateInformationMiddleware>>,
+    /// The governor's own count, for credentials that turn out to be nobody's.
+    anonymous: Arc<RateLimit<IpAddr>>,
     tenants: RateLimit<TenantId>,
     callers: RateLimit<(TenantId, Uuid)>,
     trusted: Vec<IpNet>,
@@ -53,12 +80,29 @@ pub struct Edge {
 
 impl Edge {
     pub fn new(config: &EdgeConfig) -> Self {
+        let quota = config.anonymous_per_minute;
+        let mut builder = GovernorConfigBuilder::default().key_extractor(ByAddress).use_headers();
+        let governor = builder.period(Duration::from_mins(1) / quota.get()).burst_size(quota.get()).finish();
+        let governor = Arc::new(governor.expect("a minute through a number that is not zero is a period"));
         Self {
-            anonymous: RateLimit::per_minute("address", config.anonymous_per_minute),
+            anonymous: Arc::new(RateLimit::sharing("address", quota, Arc::clone(governor.limiter()))),
+            governor,
             tenants: RateLimit::per_minute("tenant", config.tenant_per_minute),
             callers: RateLimit::per_minute("caller", config.caller_per_minute),
             trusted: config.trusted_proxies.clone(),
         }
+    }
+
+    /// The same routes for requests that name no caller: at most so many from one address.
+    pub(crate) fn govern(&self, router: Router) -> Router {
+        let anonymous = Arc::clone(&self.anonymous);
+        let refuse = move |error| match error {
+            GovernorError::TooManyRequests { wait_time, .. } => {
+                anonymous.refused(wait_time).refusal("rate_limited", ADDRESS_SPENT).into_response()
+            }
+            error @ (GovernorError::UnableToExtractKey | GovernorError::Other { .. }) => Problem::internal(error).into_response(),
+        };
+        router.layer(GovernorLayer::new(Arc::clone(&self.governor)).error_handler(refuse))
     }
 
     /// The client: the peer, or what the last trusted proxy in an unbroken row from the peer says of its own.
@@ -80,6 +124,8 @@ impl Edge {
 pub struct RequestContext {
     pub id: RequestId,
     address: ClientAddress,
+    /// Whether it comes with an `Authorization` header, whatever that is worth.
+    pub(crate) names_a_caller: bool,
     edge: Arc<Edge>,
     /// Where the caller stands, for the answer.
     standing: Arc<OnceLock<Standing>>,
@@ -91,7 +137,8 @@ impl RequestContext {
             .get::<ConnectInfo<SocketAddr>>()
             .ok_or_else(|| Problem::internal("the server does not pass on its peers' addresses"))?;
         let address = ClientAddress(edge.client(peer.ip(), headers));
-        Ok(Self { id: RequestId::generate(), address, edge, standing: Arc::default() })
+        let names_a_caller = headers.contains_key(header::AUTHORIZATION);
+        Ok(Self { id: RequestId::generate(), address, names_a_caller, edge, standing: Arc::default() })
     }
 
     /// From where the request came.
@@ -99,19 +146,21 @@ impl RequestContext {
         self.address
     }
 
-    /// Counts a request that names no caller; 429 when its address has made too many.
-    pub(crate) fn count_anonymous(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if headers.contains_key(header::AUTHORIZATION) { Ok(()) } else { self.count_address() }
+    /// Takes over what the governor says of a request that names no caller.
+    pub(crate) fn governed(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        headers.remove(GOVERNOR_LIMIT);
+        let Some(left) = headers.remove(GOVERNOR_LEFT).and_then(|left| left.to_str().ok()?.parse().ok()) else { return };
+        self.edge.anonymous.forget_now_and_then();
+        self.standing.get_or_init(|| self.edge.anonymous.left(left));
     }
 
     /// The caller, counted against their rate; a refused credential counts against the address it came from.
     pub fn counted(&self, caller: Result<Caller, Problem>) -> Result<Caller, Problem> {
         match &caller {
             Ok(caller) => self.count(caller)?,
-            // A request without a credential has been counted already.
-            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && self.standing.get().is_none() => {
-                self.count_address()?;
-            }
+            // A request that names nobody has been counted already.
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED && self.names_a_caller => self.count_address()?,
             Err(_) => {}
         }
         caller
@@ -119,7 +168,7 @@ impl RequestContext {
 
     fn count_address(&self) -> Result<(), Problem> {
         let standing = self.edge.anonymous.take(&self.address.network());
-        self.note(standing, "Too many requests from this address; wait and try again.")
+        self.note(standing, ADDRESS_SPENT)
     }
 
     fn count(&self, caller: &Caller) -> Result<(), Problem> {

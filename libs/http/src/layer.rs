@@ -9,6 +9,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use kiln_domain::RequestId;
+use tower::{ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Problem;
@@ -24,14 +25,25 @@ const UNCOUNTED: [&str; 2] = ["/livez", "/readyz"];
 
 /// Wraps the whole router of a process. The server must pass on its peers' addresses (`ConnectInfo`).
 pub fn layers(router: Router, edge: Edge) -> Router {
-    router
+    let router = router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not offer that method.")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
-        .layer(from_fn_with_state(Arc::new(edge), write_problems))
+        .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()));
+    let counted = edge.govern(router.clone());
+    let either = service_fn(move |request: Request| {
+        let chosen = if is_counted_by_address(&request) { &counted } else { &router };
+        chosen.clone().oneshot(request)
+    });
+    Router::new().fallback_service(either).layer(from_fn_with_state(Arc::new(edge), write_problems))
+}
+
+/// A request that names a caller is counted once that caller is known.
+fn is_counted_by_address(request: &Request) -> bool {
+    let names_nobody = RequestContext::of(request.extensions()).is_ok_and(|context| !context.names_a_caller);
+    names_nobody && !UNCOUNTED.contains(&request.uri().path())
 }
 
 async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
@@ -41,12 +53,8 @@ async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, nex
     };
     let id = context.id;
     request.extensions_mut().insert(context.clone());
-    let uncounted = UNCOUNTED.contains(&request.uri().path());
-    let counted = if uncounted { Ok(()) } else { context.count_anonymous(request.headers()) };
-    let mut response = match counted {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    };
+    let mut response = next.run(request).await;
+    context.governed(&mut response);
     if response.status().is_client_error() || response.status().is_server_error() {
         response = problem_response(response, id);
     }

@@ -2,6 +2,7 @@
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,11 +16,13 @@ const WINDOW_S: u64 = 60;
 /// Every so many requests the keys whose rate has recovered are forgotten, which bounds the memory.
 const FORGET_EVERY: u64 = 16_384;
 
+pub(crate) type Limiter<K> = DefaultKeyedRateLimiter<K, StateInformationMiddleware>;
+
 /// At most so many a minute under one key, all at once if they like. Each process counts for itself.
 pub struct RateLimit<K: Hash + Eq + Clone> {
     name: &'static str,
     quota: NonZeroU32,
-    limiter: DefaultKeyedRateLimiter<K, StateInformationMiddleware>,
+    limiter: Arc<Limiter<K>>,
     clock: DefaultClock,
     taken: AtomicU64,
 }
@@ -39,25 +42,41 @@ pub struct Standing {
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
     pub fn per_minute(name: &'static str, quota: NonZeroU32) -> Self {
-        let limiter = RateLimiter::keyed(Quota::per_minute(quota)).with_middleware();
+        Self::sharing(name, quota, Arc::new(RateLimiter::keyed(Quota::per_minute(quota)).with_middleware()))
+    }
+
+    /// Counts together with whoever else has this limiter, which must be one of so many a minute.
+    pub(crate) fn sharing(name: &'static str, quota: NonZeroU32, limiter: Arc<Limiter<K>>) -> Self {
         Self { name, quota, limiter, clock: DefaultClock::default(), taken: AtomicU64::new(0) }
     }
 
     /// Counts one request, or refuses it.
     pub fn take(&self, key: &K) -> Result<Standing, Standing> {
+        self.forget_now_and_then();
+        match self.limiter.check_key(key) {
+            Ok(left) => Ok(self.left(left.remaining_burst_capacity())),
+            Err(until) => Err(self.refused(until.wait_time_from(self.clock.now()).as_secs())),
+        }
+    }
+
+    /// To be called with each request that is counted.
+    pub(crate) fn forget_now_and_then(&self) {
         if self.taken.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
+    }
+
+    /// Where a caller stands who was let through.
+    pub(crate) fn left(&self, remaining: u32) -> Standing {
         let quota = self.quota.get();
-        match self.limiter.check_key(key) {
-            Ok(left) => {
-                let remaining = left.remaining_burst_capacity();
-                let reset_s = (u64::from(quota - remaining.min(quota)) * WINDOW_S).div_ceil(u64::from(quota));
-                Ok(self.standing(remaining, reset_s))
-            }
-            Err(until) => Err(self.standing(0, until.wait_time_from(self.clock.now()).as_secs() + 1)),
-        }
+        let reset_s = (u64::from(quota - remaining.min(quota)) * WINDOW_S).div_ceil(u64::from(quota));
+        self.standing(remaining, reset_s)
+    }
+
+    /// Where a caller stands who was refused and must wait for so many whole seconds.
+    pub(crate) fn refused(&self, wait_s: u64) -> Standing {
+        self.standing(0, wait_s + 1)
     }
 
     fn standing(&self, remaining: u32, reset_s: u64) -> Standing {
