@@ -72,8 +72,9 @@ async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, nex
 }
 
 fn problem_response(response: Response, id: RequestId) -> Response {
-    if response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_JSON) {
-        return response; // the replay of a first answer, which keeps its own request id
+    let kind = response.headers().get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    if kind == PROBLEM_JSON.as_bytes() || kind.starts_with(b"text/html") {
+        return response; // the replay of a first answer, which keeps its own request id; or a page for a person
     }
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>().unwrap_or_else(|| unnamed(parts.status));

@@ -46,7 +46,10 @@ pub enum Report {
 /// What to run and how to confine it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
+    /// The interpreter, its flags and the script. A program that waits already has been given these.
     pub argv: Vec<String>,
+    /// The run's own arguments, which follow.
+    pub args: Vec<String>,
     /// The whole environment; nothing is inherited.
     pub env: Vec<(String, String)>,
     pub directory: String,

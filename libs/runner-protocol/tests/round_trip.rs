@@ -13,7 +13,8 @@ use proptest::prelude::*;
 fn program() -> impl Strategy<Value = Program> {
     (vec(".*", 0..5), vec((".*", ".*"), 0..5), any::<bool>(), any::<u64>(), any::<Option<u64>>()).prop_map(
         |(argv, env, interactive, number, optional)| Program {
-            argv,
+            argv: argv.clone(),
+            args: argv,
             env,
             directory: "/workspace".to_owned(),
             interactive,

@@ -54,9 +54,8 @@ pub fn run(filter: Option<&str>) -> bool {
 
 fn static_checks(report: &mut Report) {
     report.check("direction of dependencies", dependencies::check);
-    report.command("formatting", || {
-        step::run(Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()), QUICK)
-    });
+    report
+        .command("formatting", || step::run(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(root()), QUICK));
     optional(report, "shellcheck", &["kiln", ".ci/run"], "apt-get install shellcheck");
     optional(report, "cargo-deny", &["deny", "--offline", "check", "licenses", "bans", "sources"], "cargo install cargo-deny");
     optional(report, "cargo-machete", &["machete"], "cargo install cargo-machete");
@@ -78,7 +77,7 @@ fn cargo(arguments: &[&str], within: Duration) -> anyhow::Result<Outcome> {
 
 /// `cargo <first> --release --locked --quiet <rest>`, at the top of the repository, checked queries from the cache.
 fn cargo_command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = Command::new("cargo");
     let (first, rest) = arguments.split_first().unwrap_or((&"", &[]));
     command.arg(first).args(["--release", "--locked", "--quiet"]).args(rest);
     command.current_dir(root()).env("SQLX_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");

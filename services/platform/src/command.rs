@@ -72,7 +72,7 @@ fn run_logged(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(up) => up.run().await?,
+        Command::Up(up) => Box::pin(up.run()).await?,
         Command::Serve(serve) => serve.run().await?,
         Command::Status(status) => return status.run().await,
         Command::Doctor(doctor) => return doctor.run().await,

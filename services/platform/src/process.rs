@@ -44,6 +44,10 @@ impl Process {
         let mut process =
             Self { services: Vec::new(), databases: Vec::new(), buses: Vec::new(), edge: Edge::new(&settings.http) };
         for target in targets {
+            if *target == Target::Web {
+                process.services.push(kiln_web::service());
+                continue;
+            }
             let database = match settings.database_url(*target)? {
                 None => None,
                 Some(url) => Some(
@@ -110,6 +114,7 @@ async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyh
         Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
         Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
         Target::Result => kiln_result::build(settings.result.clone(), deps).await,
+        Target::Web => Ok(kiln_web::service()),
     }
 }
 

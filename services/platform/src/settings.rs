@@ -131,7 +131,7 @@ impl Settings {
             Target::Auth => &self.database.auth,
             Target::Scheduler => &self.database.scheduler,
             Target::Result => &self.database.result,
-            Target::Executor => return Ok(None),
+            Target::Executor | Target::Web => return Ok(None),
         };
         url.as_ref().map(Some).with_context(|| missing(&format!("database.{target}"), &format!("KILN_DATABASE__{target}")))
     }
@@ -148,6 +148,7 @@ impl Settings {
             Target::Scheduler => &self.nats.scheduler,
             Target::Executor => &self.nats.executor,
             Target::Result => &self.nats.result,
+            Target::Web => anyhow::bail!("the web app has no bus"),
         };
         let account = account.as_ref().with_context(|| {
             missing(&format!("nats.{target}"), &format!("KILN_NATS__{target}__USER and KILN_NATS__{target}__PASSWORD"))

@@ -80,7 +80,7 @@ async fn an_address_is_proven_by_a_link() {
     assert_eq!(signup["user"]["email_verified"], false);
     client.post("/auth/email-verification", json!({})).await.expect(202);
     let token = token_in(&mail_to(&email).await, "verify-email");
-    let confirm = async |token: &str| Client::new().post("/auth/email-verification/confirm", json!({"token": token})).await;
+    let confirm = async |token: &str| Client::new().post("/auth/signup/confirm", json!({"token": token})).await;
     // A link of one kind is not good for another.
     let misused = json!({"token": token, "new_password": OTHER});
     Client::new().post("/auth/password-reset/confirm", misused).await.expect(422).points_at("/token");

@@ -7,9 +7,11 @@
 mod artifacts;
 mod cgroup;
 mod client;
+mod controls;
 mod engine;
 mod files;
 mod host;
+mod imports;
 mod pool;
 mod prepared;
 mod run;
@@ -18,6 +20,7 @@ mod spawner;
 mod stdin;
 mod verdict;
 mod wire;
+mod zygotes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,7 +34,7 @@ pub use engine::Sandboxes;
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::Stream;
 pub use run::RunControl;
-pub use runtime::{Bind, RuntimeCommand};
+pub use runtime::{Bind, RuntimeCommand, Tier};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
 
@@ -42,6 +45,10 @@ pub struct SandboxConfig {
     pub data_dir: PathBuf,
     /// Runs that will be started at once, at most; bounds how many sandboxes are made ahead.
     pub slots: usize,
+    /// Memory that sandboxes made ahead may take together, in bytes.
+    pub waiting_bytes: u64,
+    /// Interpreters that wait are kept apart by tenant: runs of two tenants never come from the same one.
+    pub separate_tenants: bool,
     /// The weaker tier that the operator accepts, by name.
     pub accept_tier: Option<String>,
     /// The runner's program; beside this executable by default.

@@ -7,6 +7,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
+use kiln_runner_protocol::Confinement;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,7 +18,7 @@ use super::runtime::Bind;
 /// Largest packet in bytes.
 pub const MAX_PACKET_BYTES: usize = 64 * 1024;
 
-/// Name of a sandbox between engine and spawner; never used twice.
+/// Name of a sandbox, or a zygote, between engine and spawner; never used twice.
 pub type SandboxId = u64;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +27,12 @@ pub enum Request {
     Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String> },
     /// Make a sandbox; the answer carries the runner's stream.
     Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64 },
+    /// Start an interpreter that makes sandboxes by forking; answered when it has imported what it is to.
+    Zygote { id: SandboxId, binds: Vec<Bind>, argv: Vec<String>, env: Vec<(String, String)> },
+    /// Make a sandbox by that zygote; answered as `Make`.
+    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, confinement: Confinement },
+    /// End a zygote, not the sandboxes that it has made.
+    EndZygote { id: SandboxId },
     /// Set a sandbox's limits, before its program is sent.
     Limit { id: SandboxId, memory_bytes: u64, cpu_millis: u64, processes: u64 },
     /// Kill what is in it; the sandbox stays to be finished.
@@ -42,6 +49,15 @@ pub enum Answer {
     Made {
         id: SandboxId,
         owner: Option<u32>,
+    },
+    /// The zygote waits; it has these top-level modules that its interpreter has not at its start.
+    ZygoteReady {
+        id: SandboxId,
+        modules: Vec<String>,
+    },
+    ZygoteEnded {
+        id: SandboxId,
+        failure: Failure,
     },
     Limited {
         id: SandboxId,
