@@ -56,6 +56,7 @@ ALTER TABLE auth.tenants ADD COLUMN plan text CONSTRAINT tenants_plan_fkey REFER
 
 -- Each value is encrypted under a key of its own, which is encrypted under the operator's key named by `key_id`.
 CREATE TABLE auth.secrets (
+    id uuid NOT NULL CONSTRAINT secrets_id_key UNIQUE,
     tenant_id uuid NOT NULL REFERENCES auth.tenants (tenant_id) ON DELETE CASCADE,
     name text NOT NULL CHECK (name ~ '^[A-Za-z_][A-Za-z0-9_]{0,127}$'),
     key_id text NOT NULL,

@@ -38,3 +38,9 @@ UPDATE scheduler.tenant AS t SET cpu_day = u.day, cpu_ms_spent = u.cpu_ms
 FROM (SELECT tenant_id, day, sum(cpu_ms)::bigint AS cpu_ms FROM scheduler.usage
       WHERE day = (now() AT TIME ZONE 'UTC')::date GROUP BY 1, 2) AS u
 WHERE u.tenant_id = t.tenant_id;
+
+-- `stop_cause`: why a run is being stopped; NULL with `cancel_requested_at` set: its user wished so.
+ALTER TABLE scheduler.execution
+    ADD COLUMN stop_cause text,
+    -- Names of the tenant's secrets that it is given; the values come when its attempt has been claimed.
+    ADD COLUMN secrets text[] NOT NULL DEFAULT '{}';

@@ -12,9 +12,10 @@ mod task;
 mod tenant;
 
 pub use control::{
-    AWAIT_ENDED, AWAIT_LIVE, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply, Delete, DeleteReply, Describe, DescribeReply,
-    Heartbeat, HeartbeatReply, LiveAttempt, Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply,
-    WaitingFor, Why, WhyReply,
+    AWAIT_ENDED, AWAIT_LIVE, Administer, AdministerReply, AttemptSecrets, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply,
+    Delete, DeleteReply, Describe, DescribeReply, Heartbeat, HeartbeatReply, LiveAttempt, ResolveSecrets, ResolveSecretsReply,
+    Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply, UsageGroup, UsageRow, UsageSums,
+    UsageSumsReply, WaitingFor, Why, WhyReply,
 };
 pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};

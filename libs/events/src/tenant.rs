@@ -22,6 +22,12 @@ pub struct TenantQuota {
     pub max_queued: Option<u32>,
     pub executions_per_minute: Option<u32>,
     pub cpu_ms_per_day: Option<u64>,
+    #[serde(default)]
+    pub max_timeout_ms: Option<u64>,
+    #[serde(default)]
+    pub max_memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub max_cpu_millis: Option<u64>,
 }
 
 /// A tenant is gone; whatever there is of it is to be ended and removed.

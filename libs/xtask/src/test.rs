@@ -55,9 +55,8 @@ pub fn run(filter: Option<&str>) -> bool {
 
 fn static_checks(report: &mut Report) {
     report.check("direction of dependencies", dependencies::check);
-    report.command("formatting", || {
-        step::run(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(root()), QUICK)
-    });
+    report
+        .command("formatting", || step::run(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(root()), QUICK));
     optional(report, "shellcheck", &["kiln", ".ci/run"], "apt-get install shellcheck");
     optional(report, "cargo-deny", &["deny", "--offline", "check", "licenses", "bans", "sources"], "cargo install cargo-deny");
     optional(report, "cargo-machete", &["machete"], "cargo install cargo-machete");

@@ -13,6 +13,7 @@ use kiln_runtime::outbox::Relay;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::envelope::Keyring;
 use crate::mail::Mailer;
 use crate::password::Hasher;
 use crate::signing::SigningKeys;
@@ -33,6 +34,8 @@ pub struct Parts {
     /// Mails asked for, by address.
     pub mails: RateLimit<IpAddr>,
     pub mailer: Mailer,
+    /// The operator's keys for tenants' secrets.
+    pub keyring: Keyring,
     pub verifier: Verifier,
     /// Requests that go on after their client has left.
     pub requests: TaskTracker,

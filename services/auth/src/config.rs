@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
 pub use crate::mail::MailConfig;
@@ -37,6 +38,12 @@ pub struct Config {
     /// Address of the web app, for links in mails.
     pub public_url: String,
     pub mail: MailConfig,
+    /// A key signs access tokens for so many days, then a new one does.
+    pub signing_key_days: u32,
+    /// Encrypts tenants' secrets: 32 bytes in base64. None: no secret can be set.
+    pub secret_key: Option<SecretString>,
+    /// Earlier ones, that still decrypt until all is encrypted anew, which a minute after the start it is.
+    pub previous_secret_keys: Vec<SecretString>,
     pub quota: QuotaDefaults,
 }
 
@@ -72,6 +79,9 @@ impl Default for Config {
             tenants_per_user: 50,
             public_url: "http://127.0.0.1:8080".to_owned(),
             mail: MailConfig::default(),
+            signing_key_days: 90,
+            secret_key: None,
+            previous_secret_keys: Vec::new(),
             quota: QuotaDefaults::default(),
         }
     }

@@ -9,17 +9,21 @@ mod audit;
 mod config;
 mod deletion;
 mod email;
+mod envelope;
 mod invitations;
 mod login_throttle;
 mod mail;
 mod mail_tokens;
 mod members;
 mod names;
+mod operator;
 mod password;
+mod quotas;
 mod refresh;
 mod responder;
 mod revocations;
 mod routes;
+mod secrets;
 mod session;
 mod sign_ins;
 mod signing;
@@ -51,6 +55,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         signing: signing::SigningKeys::load(&database).await.context("cannot load the signing keys")?,
         signups: kiln_http::RateLimit::per_minute("signup", config.signups_per_minute),
         mails: kiln_http::RateLimit::per_minute("mail", config.mails_per_minute),
+        keyring: envelope::Keyring::new(config.secret_key.iter().chain(&config.previous_secret_keys))?,
         mailer: mail::Mailer::new(&config.mail, &config.public_url)?,
         verifier: verifier.clone(),
         requests: TaskTracker::new(),

@@ -22,8 +22,34 @@ pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
         if let Err(error) = sweep(&app, &idempotency).await {
             tracing::warn!(%error, "what has expired was not swept; tried again in a minute");
         }
+        if let Err(error) = turn_secrets_over(&app).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "secrets are not all under the operator's present key; tried again in a minute"
+            );
+        }
+        if let Err(error) = turn_keys_over(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "the signing keys were not turned over; tried again in a minute");
+        }
         if let Err(error) = app.signing.reload(&app.database).await {
             tracing::warn!(error = format!("{error:#}"), "the signing key was not reloaded; the last one stays in use");
+        }
+    }
+}
+
+async fn turn_keys_over(app: &App) -> anyhow::Result<()> {
+    let mut tx = app.database.system().await?;
+    crate::signing::turn_over(&mut tx, app.config.signing_key_days).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn turn_secrets_over(app: &App) -> anyhow::Result<()> {
+    loop {
+        let mut tx = app.database.system().await?;
+        let turned = crate::secrets::turn_over(&mut tx, &app.keyring).await?;
+        tx.commit().await?;
+        if turned == 0 {
+            return Ok(());
         }
     }
 }

@@ -110,7 +110,12 @@ impl Settings {
     /// Reads `--config`, else the file that `KILN_CONFIG` names, else no file; then the environment.
     pub fn load(file: Option<PathBuf>) -> anyhow::Result<Self> {
         let file = file.or_else(|| std::env::var_os("KILN_CONFIG").map(PathBuf::from));
-        Ok(config::load(file.as_deref().map(Path::new), &RESERVED)?)
+        let mut settings: Self = config::load(file.as_deref().map(Path::new), &RESERVED)?;
+        // The contract's own name for it.
+        if let Some(directory) = std::env::var_os("KILN_MAIL_DIR").filter(|directory| !directory.is_empty()) {
+            settings.auth.mail.directory = Some(directory.into());
+        }
+        Ok(settings)
     }
 
     /// Puts what the settings leave open below the data directory `home` of `kiln up`.

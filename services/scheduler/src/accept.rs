@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
+use kiln_domain::LimitError;
 use kiln_events::{ExecutionRecord, Payload, Task, subject};
-use kiln_http::{Hold, Problem, Standing};
+use kiln_http::{FieldError, Hold, Problem, Standing};
 
-use crate::admission::{Admitted, Quota, Refusal, admit};
+use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
 use crate::store::{self, NewExecution, StoredPayload};
 use crate::{Scheduler, dispatcher};
 
@@ -35,11 +36,11 @@ impl Scheduler {
     /// the commit.
     pub(crate) async fn accept(
         &self,
-        new: NewExecution,
+        mut new: NewExecution,
         payload: StoredPayload,
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
-        let accepted = self.accept_in_transaction(&new, &payload, hold).await;
+        let accepted = self.accept_in_transaction(&mut new, &payload, hold).await;
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
         {
@@ -50,7 +51,7 @@ impl Scheduler {
 
     async fn accept_in_transaction(
         &self,
-        new: &NewExecution,
+        new: &mut NewExecution,
         payload: &StoredPayload,
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
@@ -58,10 +59,13 @@ impl Scheduler {
             max_concurrent: self.config.max_concurrent,
             max_queued: self.config.max_queued,
             executions_per_minute: self.config.executions_per_minute,
+            cpu_ms_per_day: self.config.cpu_ms_per_day,
+            ceilings: Ceilings::default(),
         };
         let mut tx = self.database.tenant(new.tenant).await?;
         let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
         let admitted = admit(load, quota, new.created_at).map_err(refused)?;
+        new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(above_plan)?;
         let dispatched = admitted.may_start && self.fleet.can_start(&new.runtime, Instant::now());
         store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
@@ -93,12 +97,23 @@ fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
         workspace_id: new.workspace_id,
         dispatched_at: new.created_at,
         payload: payload.clone().source(),
+        has_secrets: !new.secrets.is_empty(),
     }
+}
+
+/// Limits that the installation would allow and the tenant's plan does not.
+fn above_plan(wrong: Vec<LimitError>) -> Problem {
+    Problem::invalid(wrong.iter().map(|limit| FieldError::new(format!("/limits/{}", limit.field), limit.to_string())).collect())
 }
 
 fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Suspended => Problem::new(StatusCode::FORBIDDEN, "tenant_suspended", "This tenant is suspended."),
+        Refusal::CpuTime { per_day_ms, retry_after_s } => {
+            let detail =
+                format!("This tenant may use {per_day_ms} ms of CPU time a day, which is spent; the day ends at midnight UTC.");
+            Problem::too_many("cpu_ms_per_day", detail, retry_after_s)
+        }
         Refusal::QueueFull { max_queued } => {
             Problem::too_many("max_queued", format!("{max_queued} executions of this tenant wait already."), 1)
         }

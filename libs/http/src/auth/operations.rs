@@ -32,7 +32,7 @@ const OPERATIONS: &[(&str, &str, Access)] = &[
     ("POST", "/auth/logout", Public),
     ("POST", "/auth/password-reset", Public),
     ("POST", "/auth/password-reset/confirm", Public),
-    ("POST", "/auth/email-verification/confirm", Public),
+    ("POST", "/auth/signup/confirm", Public),
     ("POST", "/auth/email-verification", Needs(P::Account)),
     ("POST", "/auth/password", Needs(P::Account)),
     ("GET", "/auth/me", Needs(P::Account)),

@@ -39,7 +39,7 @@ pub async fn request_verification(State(app): State<App>, caller: Caller, addres
 }
 
 /// Prove an address
-#[utoipa::path(post, path = "/api/v1/auth/email-verification/confirm", tag = "auth", request_body = VerificationConfirmation, responses(
+#[utoipa::path(post, path = "/api/v1/auth/signup/confirm", tag = "auth", request_body = VerificationConfirmation, responses(
     (status = 204),
     (status = 422, body = ProblemDocument, description = "The token is not good."),
 ))]

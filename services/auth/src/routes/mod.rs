@@ -1,5 +1,6 @@
 //! What the service offers over HTTP: one file a resource.
 
+mod admin_tenants;
 mod api_keys;
 mod audit_log;
 mod email_verification;
@@ -13,12 +14,14 @@ mod password;
 mod password_reset;
 mod quota;
 mod refresh;
+mod secrets;
 mod sign_ins;
 mod signup;
 mod switch;
 mod tenant;
 mod tenants;
 mod ticket;
+mod usage;
 
 use axum::extract::DefaultBodyLimit;
 use utoipa::openapi::OpenApi;
@@ -67,6 +70,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(invitations::withdraw_invitation))
         .routes(routes!(invitations::accept_invitation))
         .routes(routes!(audit_log::list_audit_log))
+        .routes(routes!(usage::get_usage))
+        .routes(routes!(secrets::list_secrets))
+        .routes(routes!(secrets::get_secret, secrets::put_secret, secrets::delete_secret))
+        .routes(routes!(admin_tenants::list_all_tenants))
+        .routes(routes!(admin_tenants::get_any_tenant, admin_tenants::change_any_tenant))
         .routes(routes!(jwks::jwks))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::tenants::{self, QuotaLimits};
+use crate::quotas::{self, QuotaLimits};
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -44,7 +44,7 @@ pub struct QuotaUsed {
 pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Quota>, Problem> {
     let tenant_id = caller.tenant_id;
     let mut tx = app.database.tenant(tenant_id).await?;
-    let limits = tenants::quota(&mut tx, tenant_id, &app.config.quota).await?;
+    let limits = quotas::chosen(&mut tx, tenant_id).await?.over(&app.config.quota);
     tx.commit().await?;
     let usage: TenantUsageReply =
         app.bus.request(&subject::control("scheduler", "usage"), &TenantUsage { tenant_id }, DEADLINE).await?;

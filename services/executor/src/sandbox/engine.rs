@@ -33,8 +33,28 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 
 /// Beginnings of the variables that interpreters, the C library and packages look at when they start or are imported.
 const READ_AT_START: [&str; 22] = [
-    "PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC_", "GLIBC_", "KILN_", "MPL", "OMP_", "OPENBLAS_", "GOTO_", "MKL_", "BLIS_",
-    "NUMEXPR_", "NPY_", "NUMPY_", "ARROW_", "PANDAS_", "SCIPY_", "SKLEARN_", "SYMPY_",
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "TZ",
+    "LD_",
+    "MALLOC_",
+    "GLIBC_",
+    "KILN_",
+    "MPL",
+    "OMP_",
+    "OPENBLAS_",
+    "GOTO_",
+    "MKL_",
+    "BLIS_",
+    "NUMEXPR_",
+    "NPY_",
+    "NUMPY_",
+    "ARROW_",
+    "PANDAS_",
+    "SCIPY_",
+    "SKLEARN_",
+    "SYMPY_",
 ];
 
 /// The sandboxes of this machine. Clones are the same engine.

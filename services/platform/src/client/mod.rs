@@ -17,6 +17,8 @@ mod save;
 mod server;
 mod told;
 
+pub use api::Api;
+
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]

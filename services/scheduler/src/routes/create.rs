@@ -144,13 +144,16 @@ impl Scheduler {
             priority: checked.priority.rank(),
             runtime: checked.runtime,
             limits: checked.limits,
+            asked: checked.asked,
             labels: checked.labels,
+            secrets: checked.secrets,
             interactive: checked.interactive,
             session_id: None,
             workspace_id: None,
             max_attempts: checked.max_attempts,
             created_at: Timestamp::now(),
         };
+        self.require_secrets(&new).await?;
         let payload = self.store_payload(&new, checked.payload).await?;
         let (record, rate) = self.accept(new, payload, Some(hold)).await?;
         let mut response = self.answer(record, wait).await?;

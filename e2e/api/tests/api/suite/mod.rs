@@ -27,13 +27,17 @@ mod raw_output;
 mod refresh;
 mod retry;
 mod runtimes;
+mod secrets;
 mod sign_ins;
 mod signup;
 mod stdin;
 mod switch;
 mod tenancy;
+mod tenant_deletion;
 mod ticket;
+mod usage;
 mod wait;
+mod walk;
 mod why;
 
 use std::time::Duration;
