@@ -113,11 +113,12 @@ impl Table {
     pub fn make(&mut self, id: SandboxId, binds: &[Bind], disk_bytes: u64) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
+        let namespaces = self.namespaces();
         let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let Some(process) = process::fork(self.namespaces()).step("clone")? else {
+        let Some(process) = process::fork(namespaces).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
                 root: &self.root.path,
