@@ -32,6 +32,6 @@ import sys
 own = os.path.realpath(sys.base_prefix).split("/")
 for depth in range(2, len(own)):
     here = "/".join(own[:depth])
-    if not here.startswith(("/usr", "/opt", "/lib")) and os.listdir(here) != [own[depth]]:
+    if not here.startswith(("/usr", "/opt", "/lib", "/kiln")) and os.listdir(here) != [own[depth]]:
         bad.append(f"{here} has more than the interpreter: {os.listdir(here)[:3]}")
 escaped(bad) if bad else contained("nothing of the host")

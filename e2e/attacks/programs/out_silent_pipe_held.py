@@ -9,7 +9,8 @@ import os, time
 for _ in range(10):
     if os.fork() == 0:
         os.setsid()
+        time.sleep(4)
         while True:
-            time.sleep(0.5)
             os.write(1, b"LATE\n")
+            time.sleep(0.5)
 print("MAIN DONE", flush=True)
