@@ -68,7 +68,6 @@ struct State {
     closed: bool,
     /// The longest unused first.
     kinds: Vec<Kind>,
-    looked_at: Option<Instant>,
 }
 
 struct Kind {
@@ -91,19 +90,16 @@ impl Pool {
 
     /// Takes a sandbox of this kind, if one waits, and has more made in the background.
     pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
-        let (taken, over) = {
+        let taken = {
             let mut state = self.state();
-            let over = state.look_at_demand(self.ceiling);
             let kind = state.kind(key, limits);
             kind.taken += 1;
             let taken = kind.waiting.pop_front();
             if taken.is_none() {
                 kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
             }
-            (taken, over)
+            taken
         };
-        // Outside the lock: giving one up tells the spawner.
-        drop(over);
         let (pool, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move { pool.fill(&key).await });
         taken
@@ -125,6 +121,17 @@ impl Pool {
                 tracing::warn!(%failure, "a sandbox could not be made ahead");
                 return;
             }
+        }
+    }
+
+    /// Adapts the stock to the demand, again and again; never returns.
+    pub async fn adapt(&self) {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            let over = self.state().look_at_demand(self.ceiling);
+            // Outside the lock: giving one up tells the spawner.
+            drop(over);
         }
     }
 
@@ -189,15 +196,9 @@ impl State {
 
     /// Adapts the stock of every kind to the demand since the last look; gives what is not wanted any more.
     fn look_at_demand(&mut self, ceiling: usize) -> Vec<Prepared> {
-        let now = Instant::now();
-        let since = now - *self.looked_at.get_or_insert(now);
-        if since < INTERVAL {
-            return Vec::new();
-        }
-        self.looked_at = Some(now);
         let mut over = Vec::new();
         for kind in &mut self.kinds {
-            let during_refill = f64::from(kind.taken) * REFILL.as_secs_f64() / since.as_secs_f64();
+            let during_refill = f64::from(kind.taken) * REFILL.as_secs_f64() / INTERVAL.as_secs_f64();
             kind.taken = 0;
             // One more than the demand asks for, and down by one a look, so that a burst is remembered for a while.
             kind.wanted = (whole(during_refill) + 1).max(kind.wanted.saturating_sub(1)).min(ceiling);

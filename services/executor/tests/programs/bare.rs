@@ -50,9 +50,11 @@ async fn every_plain_python_runs_programs_as_it_does_bare() {
     for Resolved { id, command } in pythons(&fixture).await {
         let outside = fixture.data_dir.join("outside");
         std::fs::create_dir_all(&outside).unwrap();
+        fixture.sandboxes.prepare(&command).await;
         for (name, code) in PROGRAMS {
             let run = fixture.sandboxes.start(spec(code), &command).await.unwrap();
             let inside = finish(run).await;
+            assert_eq!(inside.end.start, crate::START, "{name} by {id}");
             std::fs::write(outside.join("main.py"), code).unwrap();
             let bare = Command::new(on_host(&command, &id))
                 .arg(outside.join("main.py"))
