@@ -75,7 +75,7 @@ impl Sandboxes {
         let pool = Arc::new(Pool::new(Arc::clone(&maker), tasks.clone(), config.slots, config.waiting_bytes));
         tasks.spawn({
             let (pool, gone) = (Arc::clone(&pool), gone.clone());
-            async move { drop(gone.run_until_cancelled(pool.adapt()).await) }
+            async move { gone.run_until_cancelled_owned(async move { pool.adapt().await }).await }
         });
         let separate_tenants = config.separate_tenants;
         let engine = Self(Arc::new(Engine { isolation, spawner, maker, pool, separate_tenants, tasks, gone }));
