@@ -18,6 +18,8 @@ use super::{Bind, Failure};
 
 /// How long making one takes on a busy machine: so long a kind's stock must last.
 const REFILL: Duration = Duration::from_millis(60);
+/// So long a short run has the machine to itself before the one that was taken for it is replaced, if others wait.
+const REST: Duration = Duration::from_millis(15);
 /// How often the demand is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// After so long without a run a kind is forgotten.
@@ -90,7 +92,7 @@ impl Pool {
 
     /// Takes a sandbox of this kind, if one waits, and has more made in the background.
     pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
-        let taken = {
+        let (taken, left) = {
             let mut state = self.state();
             let kind = state.kind(key, limits);
             kind.taken += 1;
@@ -98,10 +100,15 @@ impl Pool {
             if taken.is_none() {
                 kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
             }
-            taken
+            (taken, kind.waiting.len())
         };
         let (pool, key) = (Arc::clone(self), key.clone());
-        self.tasks.spawn(async move { pool.fill(&key).await });
+        self.tasks.spawn(async move {
+            if left > 0 {
+                tokio::time::sleep(REST).await;
+            }
+            pool.fill(&key).await;
+        });
         taken
     }
 
