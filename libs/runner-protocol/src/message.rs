@@ -69,6 +69,9 @@ pub struct Confinement {
     pub user_id: Option<u32>,
     /// Landlock rules are set, and the start fails when they cannot be.
     pub landlock: bool,
+    /// The system call filters are installed, and the start fails when they cannot be. Always so but in the experiment
+    /// that shows what they are for.
+    pub seccomp: bool,
     /// Directories below which the program may write.
     pub writable: Vec<String>,
     /// Open files a process may have.

@@ -23,6 +23,7 @@ fn program() -> impl Strategy<Value = Program> {
             confinement: Confinement {
                 user_id: Some(1000),
                 landlock: interactive,
+                seccomp: true,
                 writable: vec!["/tmp".to_owned()],
                 open_files: 256,
                 file_bytes: number,

@@ -10,10 +10,12 @@ pub enum Target {
     Scheduler,
     Executor,
     Result,
+    /// The web app, which has neither database nor bus.
+    Web,
 }
 
 impl Target {
-    pub const ALL: [Self; 4] = [Self::Auth, Self::Scheduler, Self::Executor, Self::Result];
+    pub const ALL: [Self; 5] = [Self::Auth, Self::Scheduler, Self::Executor, Self::Result, Self::Web];
 
     /// Its name in subjects, roles and schemas.
     pub fn name(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Target {
             Self::Scheduler => "scheduler",
             Self::Executor => "executor",
             Self::Result => "result",
+            Self::Web => "web",
         }
     }
 }
@@ -45,7 +48,7 @@ impl FromStr for Targets {
             match Target::ALL.into_iter().find(|target| target.name() == name) {
                 Some(target) => targets.push(target),
                 None if name == "all" => targets.extend(Target::ALL),
-                None => return Err(format!("{name:?} is no service: choose among auth, scheduler, executor, result, all")),
+                None => return Err(format!("{name:?} is no service: choose among auth, scheduler, executor, result, web, all")),
             }
         }
         targets.sort_unstable();
@@ -62,7 +65,7 @@ mod tests {
     fn targets_are_a_set() {
         assert_eq!("result, auth,result".parse::<Targets>().unwrap().0, [Target::Auth, Target::Result]);
         assert_eq!("all".parse::<Targets>().unwrap().0, Target::ALL);
-        assert!("auth,web".parse::<Targets>().unwrap_err().contains("\"web\""));
+        assert!("auth,cook".parse::<Targets>().unwrap_err().contains("\"cook\""));
         assert!("".parse::<Targets>().is_err());
     }
 }

@@ -25,7 +25,18 @@ const PACKAGES: [(&[&str], &[&str]); 3] = [
     (&["numpy", "numpy.random"], &["numpy"]),
     (&["pandas", "matplotlib.pyplot"], &["pandas", "matplotlib"]),
     (
-        &["scipy.stats", "sklearn.linear_model", "seaborn", "sympy", "PIL.Image", "requests", "bs4", "lxml.etree", "pyarrow", "openpyxl"],
+        &[
+            "scipy.stats",
+            "sklearn.linear_model",
+            "seaborn",
+            "sympy",
+            "PIL.Image",
+            "requests",
+            "bs4",
+            "lxml.etree",
+            "pyarrow",
+            "openpyxl",
+        ],
         &["scipy", "sklearn", "seaborn", "sympy", "PIL", "requests", "bs4", "lxml", "pyarrow", "openpyxl", "xgboost", "lightgbm"],
     ),
 ];

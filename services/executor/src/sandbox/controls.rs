@@ -18,6 +18,8 @@ pub fn confinement(isolation: &Isolation, limits: &Limits) -> Confinement {
     Confinement {
         user_id: isolation.has("root").then_some(PROGRAM_ID),
         landlock: isolation.has("landlock"),
+        // A host without is refused at the start.
+        seccomp: isolation.has("seccomp"),
         writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
         open_files: OPEN_FILES,
         file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,

@@ -14,7 +14,7 @@ use super::imports::tier_for;
 use super::pool::{Key, Pool};
 use super::prepared::{Maker, Prepared};
 use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
-use super::wire::{Failure, Request};
+use super::wire::{Failure, Omitted, Request};
 use super::zygotes::{ZygoteKey, Zygotes};
 use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, files, run};
 
@@ -33,8 +33,28 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 
 /// Beginnings of the variables that interpreters, the C library and packages look at when they start or are imported.
 const READ_AT_START: [&str; 22] = [
-    "PYTHON", "LC_", "LANG", "TZ", "LD_", "MALLOC_", "GLIBC_", "KILN_", "MPL", "OMP_", "OPENBLAS_", "GOTO_", "MKL_", "BLIS_",
-    "NUMEXPR_", "NPY_", "NUMPY_", "ARROW_", "PANDAS_", "SCIPY_", "SKLEARN_", "SYMPY_",
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "TZ",
+    "LD_",
+    "MALLOC_",
+    "GLIBC_",
+    "KILN_",
+    "MPL",
+    "OMP_",
+    "OPENBLAS_",
+    "GOTO_",
+    "MKL_",
+    "BLIS_",
+    "NUMEXPR_",
+    "NPY_",
+    "NUMPY_",
+    "ARROW_",
+    "PANDAS_",
+    "SCIPY_",
+    "SKLEARN_",
+    "SYMPY_",
 ];
 
 /// The sandboxes of this machine. Clones are the same engine.
@@ -57,11 +77,20 @@ impl Sandboxes {
     /// Starts the spawner, checks the host's controls, removes what a crash left, and tries one sandbox.
     /// Must be called within a tokio runtime. An error names the control or the step.
     pub async fn open(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Box::pin(Self::open_without(config, None)).await
+    }
+
+    /// The same with one control left out: for the experiments that show what each is for, and nothing else.
+    #[doc(hidden)]
+    pub async fn open_without(config: SandboxConfig, without: Option<Omitted>) -> Result<Self, SandboxError> {
         let runner = config.runner.map_or_else(|| beside("kiln-runner"), Ok).map_err(SandboxError::Host)?;
         let program = config.spawner.map_or_else(own_program, Ok).map_err(SandboxError::Host)?;
         let data_dir = std::path::absolute(config.data_dir).map_err(|error| host("data directory", &error))?;
-        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier };
-        let (spawner, isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier, without };
+        let (spawner, mut isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        if let Some(omitted) = without {
+            isolation.leave_out(omitted);
+        }
         let tasks = TaskTracker::new();
         let gone = CancellationToken::new();
         let ended = gone.clone().drop_guard();
@@ -131,7 +160,7 @@ impl Sandboxes {
         let written = tokio::task::spawn_blocking(move || files::write(std::os::fd::AsFd::as_fd(&*workspace), owner, &inputs))
             .await
             .map_err(|error| SandboxError::Runner(error.to_string()))?
-            .map_err(|error| SandboxError::Spec { field: "files", detail: error.to_string() })?;
+            .map_err(SandboxError::from)?;
         let started = prepared.start(program).await?;
         let about = run::About {
             limits: spec.limits,

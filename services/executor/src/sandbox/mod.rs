@@ -37,6 +37,8 @@ pub use run::RunControl;
 pub use runtime::{Bind, RuntimeCommand, Tier};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
+#[doc(hidden)]
+pub use wire::Omitted;
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -137,12 +139,21 @@ pub enum SandboxError {
     /// The run as given cannot be carried out, wherever it is tried.
     #[error("{field}: {detail}")]
     Spec { field: &'static str, detail: String },
+    /// A file that comes with the run does not fit its disk limit.
+    #[error("{0} does not fit the disk limit")]
+    Disk(String),
     /// The runtime's interpreter could not be executed.
     #[error("the runtime could not be started: {0}")]
     Runtime(String),
     /// The runner in the sandbox broke the protocol.
     #[error("the sandbox's runner failed: {0}")]
     Runner(String),
+}
+
+impl From<files::FileError> for SandboxError {
+    fn from(error: files::FileError) -> Self {
+        if error.disk_full { Self::Disk(error.path) } else { Self::Spec { field: "files", detail: error.to_string() } }
+    }
 }
 
 /// Input that cannot be given to a run.

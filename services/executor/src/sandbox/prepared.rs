@@ -145,12 +145,7 @@ pub struct Started {
 }
 
 impl Prepared {
-    async fn make(
-        spawner: &Spawner,
-        key: &Key,
-        start: Start,
-        zygote: Option<(SandboxId, Confinement)>,
-    ) -> Result<Self, Failure> {
+    async fn make(spawner: &Spawner, key: &Key, start: Start, zygote: Option<(SandboxId, Confinement)>) -> Result<Self, Failure> {
         // The lease comes first: whatever is given up half-way is removed by it.
         let lease = Lease { spawner: spawner.clone(), id: spawner.next_id(), finished: false };
         let made = match zygote {

@@ -24,7 +24,7 @@ pub type SandboxId = u64;
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// The first one: where to work, and which tier the operator accepts.
-    Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String> },
+    Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String>, without: Option<Omitted> },
     /// Make a sandbox; the answer carries the runner's stream.
     Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64 },
     /// Start an interpreter that makes sandboxes by forking; answered when it has imported what it is to.
@@ -40,6 +40,19 @@ pub enum Request {
     /// Kill it, read its counters, remove it. When its run is `over` nothing counts any more, and the answer does not
     /// wait for the removal.
     Finish { id: SandboxId, over: bool },
+}
+
+/// A control that an experiment leaves out, to show that a program notices. No setting leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Omitted {
+    Seccomp,
+    Landlock,
+    /// The program keeps the runner's user.
+    OwnUser,
+    /// A sandbox that is made cold shares the host's network.
+    OwnNetwork,
+    /// A sandbox that is made cold shows the processes of other users.
+    HiddenProcesses,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -200,11 +200,11 @@ pub fn other_pythons() -> Vec<Arc<RuntimeCommand>> {
     let versions = std::fs::read_dir(PathBuf::from(home).join(".pyenv/versions")).into_iter().flatten().filter_map(Result::ok);
     let command = |root: PathBuf| {
         Arc::new(RuntimeCommand {
-        argv: ["/opt/python/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
-        roots: vec![Bind { source: root, target: PathBuf::from("/opt/python") }],
-        // Some are built with a shared library, which they look for where they were built.
-        env: vec![("LD_LIBRARY_PATH".to_owned(), "/opt/python/lib".to_owned())],
-        script_name: "main.py".to_owned(),
+            argv: ["/opt/python/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
+            roots: vec![Bind { source: root, target: PathBuf::from("/opt/python") }],
+            // Some are built with a shared library, which they look for where they were built.
+            env: vec![("LD_LIBRARY_PATH".to_owned(), "/opt/python/lib".to_owned())],
+            script_name: "main.py".to_owned(),
             tiers: Vec::new(),
             takes_arguments: false,
         })

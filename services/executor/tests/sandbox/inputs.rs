@@ -112,7 +112,10 @@ async fn bad_paths_and_values_are_refused_by_field() {
     }
     let mut args = spec("print(1)");
     args.args = vec!["a\0b".to_owned()];
-    assert!(matches!(fixture.sandboxes.start(args, &fixture.runtime).await.unwrap_err(), SandboxError::Spec { field: "args", .. }));
+    assert!(matches!(
+        fixture.sandboxes.start(args, &fixture.runtime).await.unwrap_err(),
+        SandboxError::Spec { field: "args", .. }
+    ));
     let mut env = spec("print(1)");
     env.env.insert("A=B".to_owned(), String::new());
     assert!(matches!(fixture.sandboxes.start(env, &fixture.runtime).await.unwrap_err(), SandboxError::Spec { field: "env", .. }));

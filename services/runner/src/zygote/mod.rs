@@ -151,9 +151,8 @@ fn is_regular_file(number: RawFd) -> bool {
 fn clone() -> nix::Result<Option<i32>> {
     let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     // SAFETY: without a stack and without shared memory this is a fork; the zygote has one thread.
-    let process = Errno::result(unsafe {
-        libc::syscall(libc::SYS_clone, namespaces | libc::CLONE_PARENT | libc::SIGCHLD, 0, 0, 0, 0)
-    })?;
+    let process =
+        Errno::result(unsafe { libc::syscall(libc::SYS_clone, namespaces | libc::CLONE_PARENT | libc::SIGCHLD, 0, 0, 0, 0) })?;
     let process = i32::try_from(process).map_err(|_| Errno::ESRCH)?;
     Ok((process != 0).then_some(process))
 }

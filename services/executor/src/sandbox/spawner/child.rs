@@ -51,6 +51,7 @@ pub struct Plan<'a> {
     pub group: Option<&'a Group>,
     pub template: Option<&'a File>,
     pub disk_bytes: u64,
+    pub hides_processes: bool,
     /// Host's user and group of the program; `None` where there is only the caller's.
     pub owner: Option<u32>,
     pub stream: OwnedFd,
@@ -90,7 +91,7 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
         binds::bind_read_only(&bind.source, &inside(&bind.target.to_string_lossy()))?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &inside("proc"), Some("proc"), flags, Some(PROC_OPTIONS)).step("proc")?;
+    mount(Some("proc"), &inside("proc"), Some("proc"), flags, plan.hides_processes.then_some(PROC_OPTIONS)).step("proc")?;
     for (target, options) in MEMORY_PLACES {
         binds::tmpfs(&inside(target), options)?;
     }

@@ -50,10 +50,10 @@ fn serve() -> Result<(), Failure> {
     let terminal = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE]);
     terminal.thread_block().map_err(|errno| Failure::new("signals", errno))?;
     let Some(request) = receive(&socket)? else { return Ok(()) };
-    let Request::Open { data_dir, runner, accept_tier } = request else {
+    let Request::Open { data_dir, runner, accept_tier, without } = request else {
         return Err(Failure::new("engine's socket", "the first request is to open"));
     };
-    let mut table = match open::open(&data_dir, &runner, accept_tier.as_deref()) {
+    let mut table = match open::open(&data_dir, &runner, accept_tier.as_deref(), without) {
         Ok((table, isolation)) => {
             answer(&socket, &Answer::Opened(isolation), &[])?;
             table

@@ -15,7 +15,7 @@ use super::root;
 use super::table::Table;
 use crate::sandbox::cgroup::{self, Groups};
 use crate::sandbox::host::{self, Isolation, Tier};
-use crate::sandbox::wire::{Failure, Step};
+use crate::sandbox::wire::{Failure, Omitted, Step};
 
 /// How long what a crash left may take to die.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,7 +26,12 @@ const GROUPS_FILE: &str = "cgroups";
 const ZYGOTE_LIBRARY_NAME: &str = "libkiln_runner.so";
 
 /// Takes the data directory, checks the host, removes leftovers, builds the templates.
-pub fn open(data_dir: &Path, runner_path: &Path, accept_tier: Option<&str>) -> Result<(Table, Isolation), Failure> {
+pub fn open(
+    data_dir: &Path,
+    runner_path: &Path,
+    accept_tier: Option<&str>,
+    without: Option<Omitted>,
+) -> Result<(Table, Isolation), Failure> {
     let directory = working_directory(data_dir);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).step("data directory")?;
     let directory = directory.canonicalize().step("data directory")?;
@@ -44,7 +49,8 @@ pub fn open(data_dir: &Path, runner_path: &Path, accept_tier: Option<&str>) -> R
     let root = root::build(&directory.join("root"), library.as_deref())?;
     let templates = tier.has_disks().then(|| Templates::open(&directory)).transpose()?;
     let isolation = Isolation { tier: tier.name().to_owned(), controls };
-    Ok((Table::new(tier, root, directory, runner, groups, templates, lock), isolation))
+    let table = Table::new(tier, root, directory, runner, groups, templates, lock);
+    Ok((table.without(without), isolation))
 }
 
 /// One engine a data directory. A spawner that is still dying lets go when it is done.

@@ -18,7 +18,7 @@ use super::zygote::{self, Zygote};
 use crate::sandbox::cgroup::{Group, GroupLimits, Groups};
 use crate::sandbox::host::Tier;
 use crate::sandbox::runtime::Bind;
-use crate::sandbox::wire::{Answer, Counters, Failure, SandboxId, Step};
+use crate::sandbox::wire::{Answer, Counters, Failure, Omitted, SandboxId, Step};
 
 /// Host ids of the first sandbox; each has two. Far from people, services and what containers use.
 const FIRST_HOST_ID: u32 = 1_879_048_192;
@@ -31,8 +31,7 @@ const MAX_STATUS_BYTES: usize = 4096;
 
 /// The first sandbox's id as a zygote's user namespace calls it; 0 is the zygote's own.
 const FIRST_ZYGOTE_ID: u32 = 1;
-const NAMESPACES: i32 =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// What a zygote is started from, by the engine's wish.
 pub struct ZygotePlan<'a> {
@@ -55,6 +54,7 @@ pub struct Table {
     helpers: Vec<Process>,
     /// Groups whose last process is still dying.
     remains: Vec<Group>,
+    without: Option<Omitted>,
     _lock: Flock<File>,
 }
 
@@ -96,8 +96,18 @@ impl Table {
             zygotes,
             helpers,
             remains,
+            without: None,
             _lock: lock,
         }
+    }
+
+    /// Leaves a control out of the sandboxes that are made cold, for an experiment.
+    pub fn without(self, without: Option<Omitted>) -> Self {
+        Self { without, ..self }
+    }
+
+    fn namespaces(&self) -> i32 {
+        if self.without == Some(Omitted::OwnNetwork) { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES }
     }
 
     /// Forks a sandbox's first process, which builds the rest by itself. Gives the host id that owns the
@@ -105,11 +115,12 @@ impl Table {
     pub fn make(&mut self, id: SandboxId, binds: &[Bind], disk_bytes: u64) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
+        let namespaces = self.namespaces();
         let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let Some(process) = process::fork(NAMESPACES).step("clone")? else {
+        let Some(process) = process::fork(namespaces).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
                 root: &self.root.path,
@@ -119,6 +130,7 @@ impl Table {
                 group: group.as_ref(),
                 template,
                 disk_bytes,
+                hides_processes: self.without != Some(Omitted::HiddenProcesses),
                 owner,
                 stream: stream.into(),
                 status: childs_status,
@@ -184,7 +196,8 @@ impl Table {
         let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
         let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
         let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
-        let plan = zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
+        let plan =
+            zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
         self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
         Ok(())
     }

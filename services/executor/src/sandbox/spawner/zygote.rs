@@ -67,8 +67,9 @@ impl Zygote {
         let (socket, own_socket) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).step("zygote's socket")?;
         let (complaints, own_complaints) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).step("zygote's errors")?;
         let (mut status, own_status) = UnixStream::pair().step("status")?;
-        let Some(process) = super::process::fork(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)
-            .step("clone")?
+        let Some(process) =
+            super::process::fork(libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS)
+                .step("clone")?
         else {
             drop((socket, complaints, status));
             become_zygote(plan, Own { socket: own_socket, complaints: own_complaints, status: own_status })
@@ -103,7 +104,12 @@ impl Zygote {
     }
 
     /// Has it fork a sandbox.
-    pub fn send(&mut self, id: SandboxId, wanted: &kiln_runner_protocol::MakeSandbox, with: &[BorrowedFd<'_>]) -> Result<(), Failure> {
+    pub fn send(
+        &mut self,
+        id: SandboxId,
+        wanted: &kiln_runner_protocol::MakeSandbox,
+        with: &[BorrowedFd<'_>],
+    ) -> Result<(), Failure> {
         let raw: Vec<_> = with.iter().map(AsRawFd::as_raw_fd).collect();
         wire::send(self.socket.as_fd(), wanted, &raw).step("zygote")?;
         self.owed.push_back(id);
