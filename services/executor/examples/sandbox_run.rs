@@ -1,7 +1,6 @@
 //! Runs programs in real sandboxes: `sandbox_run INTERPRETER_ROOT PYTHON FILE…`, one line a file.
 //!
-//! `INTERPRETER_ROOT` is shown inside as `/opt/python`, and `PYTHON` is a path below it. With `--times N`
-//! before the files each is run N times and the medians are told, beside the bare interpreter's.
+//! `INTERPRETER_ROOT` is shown inside as `/opt/python`, and `PYTHON` is a path below it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,14 +15,9 @@ use kiln_executor::sandbox::{Bind, RunEnd, RunEvent, RunSpec, RuntimeCommand, Sa
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(root), Some(python)) = (arguments.next(), arguments.next()) else {
-        bail!("sandbox_run INTERPRETER_ROOT PYTHON [--times N] FILE…");
+        bail!("sandbox_run INTERPRETER_ROOT PYTHON FILE…");
     };
-    let mut files: Vec<_> = arguments.collect();
-    let mut times = 1;
-    if files.first().is_some_and(|first| first == "--times") {
-        times = files.get(1).context("--times N")?.parse()?;
-        files.drain(..2);
-    }
+    let files: Vec<_> = arguments.collect();
     let directory = std::env::current_exe()?.parent().and_then(|path| path.parent()).context("own directory")?.to_path_buf();
     let data_dir = std::env::temp_dir().join(format!("kiln-sandbox-run-{}", std::process::id()));
     let sandboxes = Sandboxes::open(SandboxConfig {
@@ -49,18 +43,14 @@ async fn main() -> anyhow::Result<()> {
     sandboxes.prepare(&runtime).await;
     for file in &files {
         let code = std::fs::read_to_string(file).with_context(|| file.clone())?;
-        if times > 1 {
-            compare(&sandboxes, &runtime, &code, times, &PathBuf::from(&root).join(&python)).await?;
-        } else {
-            let (output, end, wall) = run(&sandboxes, &runtime, &code).await?;
-            let name = PathBuf::from(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let ended = &end.ended;
-            let reason = ended.reason.as_ref().map(|reason| format!("{:?}", reason.code));
-            println!(
-                "{name}\t{:?}\t{reason:?}\t{:?}\t{:?}\t{:?}\t{wall:?}\t{:?}",
-                ended.status, ended.exit_code, ended.signal, ended.usage, output
-            );
-        }
+        let (output, end, wall) = run(&sandboxes, &runtime, &code).await?;
+        let name = PathBuf::from(file).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let ended = &end.ended;
+        let reason = ended.reason.as_ref().map(|reason| format!("{:?}", reason.code));
+        println!(
+            "{name}\t{:?}\t{reason:?}\t{:?}\t{:?}\t{:?}\t{wall:?}\t{:?}",
+            ended.status, ended.exit_code, ended.signal, ended.usage, output
+        );
     }
     sandboxes.close().await;
     std::fs::remove_dir_all(data_dir)?;
@@ -103,26 +93,4 @@ async fn run(sandboxes: &Sandboxes, runtime: &Arc<RuntimeCommand>, code: &str) -
         }
     }
     bail!("the run had no end")
-}
-
-async fn compare(
-    sandboxes: &Sandboxes,
-    runtime: &Arc<RuntimeCommand>,
-    code: &str,
-    times: usize,
-    python: &std::path::Path,
-) -> anyhow::Result<()> {
-    let (mut sandboxed, mut bare) = (Vec::new(), Vec::new());
-    for _ in 0..times {
-        let start = Instant::now();
-        tokio::process::Command::new(python).args(["-I", "-u", "-B", "-c", code]).output().await?;
-        bare.push(start.elapsed());
-        sandboxed.push(run(sandboxes, runtime, code).await?.2);
-    }
-    sandboxed.sort();
-    bare.sort();
-    let at = |sorted: &[Duration], share: usize| sorted.get(sorted.len() * share / 100).copied().unwrap_or_default();
-    println!("bare p50 {:?} p99 {:?}", at(&bare, 50), at(&bare, 99));
-    println!("sandboxed p50 {:?} p99 {:?}", at(&sandboxed, 50), at(&sandboxed, 99));
-    Ok(())
 }

@@ -90,6 +90,14 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
 }
 
 impl Executor {
+    /// The first run of the default runtime finds its interpreter waiting.
+    async fn prepare_default(&self) {
+        let default = self.runtimes.list().into_iter().find(|runtime| runtime.default);
+        if let Some(resolved) = default.and_then(|runtime| self.runtimes.resolve(&runtime.id).ok()) {
+            self.sandboxes.prepare(&resolved.command).await;
+        }
+    }
+
     fn ready(&self) -> Result<(), String> {
         if !self.bus.is_connected() {
             return Err("NATS is not connected".to_owned());
@@ -105,6 +113,7 @@ impl Executor {
 fn environments(executor: &Arc<Executor>) -> Task {
     let executor = Arc::clone(executor);
     Task::new("executor-environments", async move {
+        executor.prepare_default().await;
         executor.runtimes.build(executor.shutdown.clone()).await;
         executor.shutdown.cancelled().await;
         Ok(())

@@ -31,10 +31,10 @@ class _Zygote:
         if self.library.kiln_zygote_open() != 0:
             os._exit(1)
         try:
-            shared = _keep_out_of_the_end(self.ctypes)
+            end = _End(self.ctypes)
             for name in modules:
                 __import__(name)
-            shared.extend(set(sys.modules) - self.before)
+            end.share()
             self._settle()
         except BaseException as error:
             self.library.kiln_zygote_failed("{}: {}".format(type(error).__name__, error).encode("utf-8", "replace"))
@@ -69,7 +69,14 @@ class _Zygote:
             self.generators = [thing for thing in generators if not isinstance(thing, random.SystemRandom)]
         gc.collect()
         if hasattr(gc, "freeze"):
+            # All but what will hold the program's own objects, which are collected when it ends.
+            main = sys.modules["__main__"]
+            programs = [self.ctypes.py_object(thing) for thing in (main, main.__dict__)]
+            for thing in programs:
+                self.ctypes.pythonapi.PyObject_GC_UnTrack(thing)
             gc.freeze()
+            for thing in programs:
+                self.ctypes.pythonapi.PyObject_GC_Track(thing)
 
     def _forget(self):
         """Nothing random, and no name or time, is shared by two programs."""
@@ -90,22 +97,82 @@ class _Zygote:
             logging._startTime = time.time() if isinstance(logging._startTime, float) else time.time_ns()
 
 
-def _keep_out_of_the_end(ctypes):
-    """Has the modules that are shared outlive the interpreter, since taking them apart would copy their pages.
+class _End:
+    """The end of a program that succeeded, without taking apart the interpreter: that would copy every shared page.
 
-    Registered first, so called last: after the program's own exit functions, and before its objects are destroyed.
-    Whatever the program imported itself is destroyed as ever. Gives the list that takes the modules' names.
+    Registered first, so called last: after threads and after the program's own exit functions. What the program made
+    is destroyed and flushed as ever, then the process exits. Any other end is left to the interpreter.
     """
-    import atexit
 
-    names = []
+    def __init__(self, ctypes):
+        import atexit
 
-    def leave():
-        modules = [sys.modules.pop(name) for name in names if name in sys.modules]
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(modules))
+        self.ctypes = ctypes
+        self.process = ctypes.CDLL(None)
+        self.shared = set()
+        self.is_tried = False
+        atexit.register(self._leave)
 
-    atexit.register(leave)
-    return names
+    def share(self):
+        """Whatever is loaded now stays to the end. Tells an exit by SystemExit, or leaves every end to the interpreter."""
+        self.shared = set(sys.modules)
+        try:
+            self.process.dladdr.argtypes = [self.ctypes.c_void_p, self.ctypes.c_void_p]
+            self.is_tried = not self._is_exit()
+        except AttributeError:
+            return  # Another C library.
+        child = os.fork()
+        if child == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            self.ctypes.pythonapi.PyErr_SetObject(self.ctypes.py_object(SystemExit), self.ctypes.py_object(3))
+            self.ctypes.pythonapi.PyErr_Print()
+            os._exit(1)
+        self.is_tried = os.waitpid(child, 0)[1] >> 8 == 3
+
+    def _leave(self):
+        printed = any(hasattr(sys, name) for name in ("last_type", "last_value", "last_exc"))
+        if not self.is_tried or printed or self._is_exit():
+            return
+        try:
+            self._destroy()
+        except BaseException:
+            return
+        self.process.exit(0)
+
+    def _is_exit(self):
+        """Whether the interpreter's `Py_Exit` is what ends the process, so with a status of its own."""
+        addresses = (self.ctypes.c_void_p * 64)()
+        count = self.process.backtrace(addresses, 64)
+        info = (self.ctypes.c_void_p * 4)()
+        for index in range(count):
+            # Of a call that never returns the next address may belong to the next function.
+            found = self.process.dladdr((addresses[index] or 1) - 1, info)
+            if found and info[2] and self.ctypes.string_at(info[2]) == b"Py_Exit":
+                return True
+        return count == 64
+
+    def _destroy(self):
+        """The program's modules, and what only they held; finalizers see their globals, as at any end."""
+        import gc
+
+        # Collected together with what is below it, a file would lose what it has not written.
+        self._flush(gc.get_objects())
+        for name in [name for name in sys.modules if name not in self.shared] + ["__main__"]:
+            sys.modules.pop(name, None)
+        gc.collect()
+        self._flush(gc.get_objects())
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def _flush(self, things):
+        import io
+
+        for thing in things:
+            if isinstance(thing, (io.BufferedWriter, io.BufferedRandom, io.TextIOWrapper)):
+                try:
+                    thing.flush()
+                except (OSError, ValueError):
+                    pass  # Closed, or not for writing.
 
 
 def _take_over(message):

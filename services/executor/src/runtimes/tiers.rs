@@ -41,9 +41,13 @@ const PACKAGES: [(&[&str], &[&str]); 3] = [
     ),
 ];
 
+/// A thread that a library starts when it is imported would be missing in every program: Arrow's for jemalloc, which
+/// gives memory back and is not used unless asked for.
+const WITHOUT_THREADS: (&str, &str) = ("JE_ARROW_MALLOC_CONF", "background_thread:false");
+
 /// An interpreter with its standard library alone.
 pub fn plain() -> Tier {
-    Tier { imports: names(STANDARD), serves: Vec::new() }
+    Tier { imports: names(STANDARD), env: Vec::new(), serves: Vec::new() }
 }
 
 /// An interpreter with the packages of an environment.
@@ -51,7 +55,12 @@ pub fn environment() -> Vec<Tier> {
     let mut tiers = vec![plain()];
     for (imports, serves) in PACKAGES {
         let before = tiers.last().map(|tier| tier.imports.clone()).unwrap_or_default();
-        tiers.push(Tier { imports: before.into_iter().chain(names(imports)).collect(), serves: names(serves) });
+        let (name, value) = WITHOUT_THREADS;
+        tiers.push(Tier {
+            imports: before.into_iter().chain(names(imports)).collect(),
+            env: vec![(name.to_owned(), value.to_owned())],
+            serves: names(serves),
+        });
     }
     tiers
 }

@@ -148,9 +148,10 @@ impl Spawner {
         self.send(&Request::Kill { id }).await
     }
 
-    /// Kills and removes the sandbox. Gives its counters, and why it could not be made if that was so.
-    pub async fn finish(&self, id: SandboxId) -> Result<(Counters, Option<Failure>), Failure> {
-        match self.ask(id, &Request::Finish { id }, ANSWER_DEADLINE).await? {
+    /// Kills and removes the sandbox; with `over`, in which all processes of the run are dead, it is removed after the
+    /// answer. Gives its counters, and why it could not be made if that was so.
+    pub async fn finish(&self, id: SandboxId, over: bool) -> Result<(Counters, Option<Failure>), Failure> {
+        match self.ask(id, &Request::Finish { id, over }, ANSWER_DEADLINE).await? {
             (Answer::Finished { counters, failure, .. }, _) => Ok((counters, failure)),
             _ => Err(Failure::new("finish", "an answer out of order")),
         }
@@ -166,7 +167,7 @@ impl Spawner {
     /// Asks for the sandbox's end without waiting for it, from where nothing can be awaited.
     pub fn finish_unattended(&self, id: SandboxId) {
         // When the socket is full or gone the spawner's own end removes the sandbox.
-        let _ = wire::send(self.0.socket.get_ref().as_fd(), &Request::Finish { id }, &[]);
+        let _ = wire::send(self.0.socket.get_ref().as_fd(), &Request::Finish { id, over: false }, &[]);
     }
 
     async fn ask(&self, id: SandboxId, request: &Request, deadline: Duration) -> Result<Reply, Failure> {

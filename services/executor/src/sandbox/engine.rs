@@ -102,6 +102,10 @@ impl Sandboxes {
         let zygotes = Arc::new(Zygotes::new(spawner.clone(), tasks.clone(), environment));
         let maker = Arc::new(Maker { spawner: spawner.clone(), zygotes, isolation: isolation.clone() });
         let pool = Arc::new(Pool::new(Arc::clone(&maker), tasks.clone(), config.slots, config.waiting_bytes));
+        tasks.spawn({
+            let (pool, gone) = (Arc::clone(&pool), gone.clone());
+            async move { gone.run_until_cancelled_owned(async move { pool.adapt().await }).await }
+        });
         let separate_tenants = config.separate_tenants;
         let engine = Self(Arc::new(Engine { isolation, spawner, maker, pool, separate_tenants, tasks, gone }));
         // Every control is set in earnest once, so that a missing one is a failure to start, not of a run.

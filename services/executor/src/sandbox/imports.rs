@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_heaviest_tier_asked_for_is_taken() {
-        let tier = |names: &[&str]| Tier { imports: Vec::new(), serves: names.iter().map(|&name| name.to_owned()).collect() };
+        let tier = |names: &[&str]| Tier { serves: names.iter().map(|&name| name.to_owned()).collect(), ..Tier::default() };
         let tiers = [tier(&[]), tier(&["numpy"]), tier(&["pandas", "matplotlib"])];
         for (code, index) in [("print(1)", 0), ("import numpy", 1), ("import numpy\nimport pandas", 2), ("import pandas2", 0)] {
             assert_eq!(tier_for(&tiers, code), index, "{code}");

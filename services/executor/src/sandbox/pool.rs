@@ -18,6 +18,8 @@ use super::{Bind, Failure};
 
 /// How long making one takes on a busy machine: so long a kind's stock must last.
 const REFILL: Duration = Duration::from_millis(60);
+/// So long a short run has the machine to itself before the one that was taken for it is replaced, if others wait.
+const REST: Duration = Duration::from_millis(15);
 /// How often the demand is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// After so long without a run a kind is forgotten.
@@ -68,7 +70,6 @@ struct State {
     closed: bool,
     /// The longest unused first.
     kinds: Vec<Kind>,
-    looked_at: Option<Instant>,
 }
 
 struct Kind {
@@ -91,21 +92,23 @@ impl Pool {
 
     /// Takes a sandbox of this kind, if one waits, and has more made in the background.
     pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
-        let (taken, over) = {
+        let (taken, left) = {
             let mut state = self.state();
-            let over = state.look_at_demand(self.ceiling);
             let kind = state.kind(key, limits);
             kind.taken += 1;
             let taken = kind.waiting.pop_front();
             if taken.is_none() {
                 kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
             }
-            (taken, over)
+            (taken, kind.waiting.len())
         };
-        // Outside the lock: giving one up tells the spawner.
-        drop(over);
         let (pool, key) = (Arc::clone(self), key.clone());
-        self.tasks.spawn(async move { pool.fill(&key).await });
+        self.tasks.spawn(async move {
+            if left > 0 {
+                tokio::time::sleep(REST).await;
+            }
+            pool.fill(&key).await;
+        });
         taken
     }
 
@@ -125,6 +128,17 @@ impl Pool {
                 tracing::warn!(%failure, "a sandbox could not be made ahead");
                 return;
             }
+        }
+    }
+
+    /// Adapts the stock to the demand, again and again; never returns.
+    pub async fn adapt(&self) {
+        let mut interval = tokio::time::interval(INTERVAL);
+        loop {
+            interval.tick().await;
+            let over = self.state().look_at_demand(self.ceiling);
+            // Outside the lock: giving one up tells the spawner.
+            drop(over);
         }
     }
 
@@ -189,15 +203,9 @@ impl State {
 
     /// Adapts the stock of every kind to the demand since the last look; gives what is not wanted any more.
     fn look_at_demand(&mut self, ceiling: usize) -> Vec<Prepared> {
-        let now = Instant::now();
-        let since = now - *self.looked_at.get_or_insert(now);
-        if since < INTERVAL {
-            return Vec::new();
-        }
-        self.looked_at = Some(now);
         let mut over = Vec::new();
         for kind in &mut self.kinds {
-            let during_refill = f64::from(kind.taken) * REFILL.as_secs_f64() / since.as_secs_f64();
+            let during_refill = f64::from(kind.taken) * REFILL.as_secs_f64() / INTERVAL.as_secs_f64();
             kind.taken = 0;
             // One more than the demand asks for, and down by one a look, so that a burst is remembered for a while.
             kind.wanted = (whole(during_refill) + 1).max(kind.wanted.saturating_sub(1)).min(ceiling);

@@ -41,9 +41,9 @@ impl Lease {
         self.spawner.kill(self.id).await
     }
 
-    /// Kills and removes it. Gives its counters, and why it could not be made if that was so.
-    pub async fn finish(mut self) -> Result<(Counters, Option<Failure>), Failure> {
-        let finished = self.spawner.finish(self.id).await;
+    /// Kills and removes it, see [`Spawner::finish`]. Gives its counters, and why it could not be made if that was so.
+    pub async fn finish(mut self, over: bool) -> Result<(Counters, Option<Failure>), Failure> {
+        let finished = self.spawner.finish(self.id, over).await;
         self.finished = finished.is_ok();
         finished
     }
@@ -159,7 +159,7 @@ impl Prepared {
                 Ok(Self { lease, owner, workspace, reader, writer, idle, start, limited: None })
             }
             // The child's own word says more than the end of its stream.
-            Err(failure) => Err(lease.finish().await?.1.unwrap_or(failure)),
+            Err(failure) => Err(lease.finish(false).await?.1.unwrap_or(failure)),
         }
     }
 

@@ -258,9 +258,9 @@ impl After {
         let Self { lease, workspace, about, started_at } = self;
         let (counters, harvest) = if exit.is_some() {
             // The runner has seen every process dead, so the files stand still.
-            tokio::join!(finish(lease), gather(Arc::clone(&workspace), about.written))
+            tokio::join!(finish(lease, true), gather(Arc::clone(&workspace), about.written))
         } else {
-            let counters = finish(lease).await;
+            let counters = finish(lease, false).await;
             (counters, gather(Arc::clone(&workspace), about.written).await)
         };
         let held = !harvest.artifacts.is_empty();
@@ -285,8 +285,8 @@ impl After {
     }
 }
 
-async fn finish(lease: super::prepared::Lease) -> Counters {
-    match lease.finish().await {
+async fn finish(lease: super::prepared::Lease, over: bool) -> Counters {
+    match lease.finish(over).await {
         Ok((counters, _)) => counters,
         Err(failure) => {
             tracing::error!(%failure, "a sandbox's counters could not be read");

@@ -26,6 +26,8 @@ pub struct RuntimeCommand {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
     pub imports: Vec<String>,
+    /// Variables for the time of the import, which programs do not see.
+    pub env: Vec<(String, String)>,
     /// Top-level modules whose import by a program asks for this tier.
     pub serves: Vec<String>,
 }

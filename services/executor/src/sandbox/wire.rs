@@ -37,8 +37,9 @@ pub enum Request {
     Limit { id: SandboxId, memory_bytes: u64, cpu_millis: u64, processes: u64 },
     /// Kill what is in it; the sandbox stays to be finished.
     Kill { id: SandboxId },
-    /// Kill it, read its counters, remove it.
-    Finish { id: SandboxId },
+    /// Kill it, read its counters, remove it. When its run is `over` nothing counts any more, and the answer does not
+    /// wait for the removal.
+    Finish { id: SandboxId, over: bool },
 }
 
 /// A control that an experiment leaves out, to show that a program notices. No setting leads here.

@@ -13,13 +13,22 @@ use crate::pythons;
 const WORKSPACE: &str = "/workspace";
 
 /// Each a way in which a launcher would show.
-const PROGRAMS: [(&str, &str); 16] = [
+const PROGRAMS: [(&str, &str); 22] = [
     ("hello", "print('héllo 世界')"),
     ("names", "import sys\nprint(__name__, __file__, sys.argv, sys.path[0], __builtins__, sorted(k for k in globals()))"),
     ("exit code", "import sys\nprint('a'); sys.exit(3)"),
     ("exit with text", "raise SystemExit('bye')"),
     ("builtin exit", "exit(4)"),
     ("os._exit", "import os\nos._exit(5)"),
+    ("exit in a function", "import argparse\nargparse.ArgumentParser(prog='p').parse_args(['--unknown'])"),
+    ("exit of nothing", "import sys\nsys.exit()"),
+    ("exit at exit", "import atexit\natexit.register(print, 'one'); atexit.register(print, 'two')\nprint('zero')"),
+    (
+        "finalizers",
+        "class A:\n    def __init__(self, name):\n        self.name = name\n    def __del__(self):\n        print('gone', self.name)\ndef f():\n    return A\na = A('held by the module')\nb = A('in a circle'); b.self = b\nprint('end')",
+    ),
+    ("interrupted", "raise KeyboardInterrupt"),
+    ("error of its own", "import sys\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    sys.excepthook(*sys.exc_info())"),
     ("exception", "def f():\n    raise ValueError('né')\nf()"),
     ("chained", "try:\n    {}['a']\nexcept KeyError as e:\n    raise RuntimeError('b') from e"),
     ("syntax error", "print(1)\nx = = 2\n"),
@@ -50,9 +59,11 @@ async fn every_plain_python_runs_programs_as_it_does_bare() {
     for Resolved { id, command } in pythons(&fixture).await {
         let outside = fixture.data_dir.join("outside");
         std::fs::create_dir_all(&outside).unwrap();
+        fixture.sandboxes.prepare(&command).await;
         for (name, code) in PROGRAMS {
             let run = fixture.sandboxes.start(spec(code), &command).await.unwrap();
             let inside = finish(run).await;
+            assert_eq!(inside.end.start, crate::START, "{name} by {id}");
             std::fs::write(outside.join("main.py"), code).unwrap();
             let bare = Command::new(on_host(&command, &id))
                 .arg(outside.join("main.py"))
@@ -65,6 +76,39 @@ async fn every_plain_python_runs_programs_as_it_does_bare() {
             let found = (plain(&inside.stdout()), plain(&inside.stderr()), inside.ended().exit_code);
             assert_eq!(found, expected, "{name} by {id}, {:?}", command.argv);
         }
+    }
+    fixture.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_to_an_open_file_is_there_at_every_end() {
+    let Some(fixture) = fixture("programs-open-files").await else { return };
+    for Resolved { id, command } in pythons(&fixture).await {
+        fixture.sandboxes.prepare(&command).await;
+        for end in ["", "import sys; sys.exit(3)", "1 / 0", "import atexit; atexit.register(f.write, 'y' * 10)"] {
+            let code = format!("f = open('left', 'w')\ndef g():\n    return f\nf.write('x' * 10)\n{end}");
+            let outcome = finish(fixture.sandboxes.start(spec(&code), &command).await.unwrap()).await;
+            let sizes: Vec<_> = outcome.ended().files.iter().map(|file| (file.path.as_str(), file.size_bytes)).collect();
+            let expected = if end.contains("atexit") { 20 } else { 10 };
+            assert_eq!(sizes, [("left", expected)], "{end:?} by {id}: {}", outcome.stderr());
+        }
+    }
+    fixture.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_from_one_interpreter_share_nothing_random() {
+    let Some(fixture) = fixture("programs-random").await else { return };
+    let code = "import random, tempfile, uuid, os\nprint(random.random(), random.Random().random(), uuid.uuid4(), next(tempfile._get_candidate_names()), os.urandom(4).hex())";
+    for Resolved { id, command } in pythons(&fixture).await {
+        fixture.sandboxes.prepare(&command).await;
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..3 {
+            let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
+            assert_eq!(outcome.end.start, crate::START, "{id}");
+            seen.extend(outcome.stdout().split_whitespace().map(str::to_owned));
+        }
+        assert_eq!(seen.len(), 15, "{id}: {seen:?}");
     }
     fixture.close().await;
 }

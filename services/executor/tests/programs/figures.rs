@@ -25,7 +25,10 @@ fn program(code: &str) -> RunSpec {
 }
 
 async fn run(fixture: &Fixture, base: &Resolved, spec: RunSpec) -> Outcome {
-    finish(fixture.sandboxes.start(spec, &base.command).await.unwrap()).await
+    assert!(fixture.sandboxes.prepare_for(&spec, &base.command).await);
+    let outcome = finish(fixture.sandboxes.start(spec, &base.command).await.unwrap()).await;
+    assert_eq!(outcome.end.start, crate::START);
+    outcome
 }
 
 /// The first bytes of each picture's base64, and the text in its place.

@@ -16,9 +16,11 @@ async fn a_poisoned_directory_does_not_reach_start_up() {
     }
     files.push(file("pyvenv.cfg", b"home = /workspace\n"));
     for Resolved { id, command } in pythons(&fixture).await {
+        fixture.sandboxes.prepare(&command).await;
         let code = "import own, os, sys\nprint(own.answer, os.path.dirname(os.__file__) != '/workspace', 'numpy' in sys.modules)";
         let run = fixture.sandboxes.start(RunSpec { files: files.clone(), ..spec(code) }, &command).await.unwrap();
         let outcome = finish(run).await.succeeded();
+        assert_eq!(outcome.end.start, crate::START, "{id}");
         assert_eq!(outcome.stdout(), "42 True False\n", "{id}");
         assert_eq!(outcome.stderr(), "", "{id}");
         assert_eq!(outcome.ended().files, [], "{id}: nothing is left beside the user's files");
@@ -36,6 +38,7 @@ async fn a_plain_runtime_has_the_standard_library_alone() {
                 print(subprocess.check_output([sys.executable, '-c', 'import sys; print(sys.prefix)']).decode().strip() == sys.prefix)\n\
                 print(subprocess.check_output(['python', '-c', 'import sys; print(sys.version)']).decode().strip() == sys.version)";
     for Resolved { id, command } in pythons(&fixture).await {
+        fixture.sandboxes.prepare(&command).await;
         let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
         assert_eq!(outcome.stdout(), "[]\nTrue\nTrue\n", "{id}: {}", outcome.stderr());
     }

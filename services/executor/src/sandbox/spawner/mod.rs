@@ -103,10 +103,7 @@ fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Fai
             table.kill(id);
             Ok(())
         }
-        Request::Finish { id } => {
-            table.finish(id);
-            Ok(())
-        }
+        Request::Finish { id, over } => table.finish(id, over).map_or(Ok(()), |finished| answer(socket, &finished, &[])),
     }
 }
 

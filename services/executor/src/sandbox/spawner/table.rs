@@ -18,7 +18,7 @@ use super::zygote::{self, Zygote};
 use crate::sandbox::cgroup::{Group, GroupLimits, Groups};
 use crate::sandbox::host::Tier;
 use crate::sandbox::runtime::Bind;
-use crate::sandbox::wire::{Answer, Failure, Omitted, SandboxId, Step};
+use crate::sandbox::wire::{Answer, Counters, Failure, Omitted, SandboxId, Step};
 
 /// Host ids of the first sandbox; each has two. Far from people, services and what containers use.
 const FIRST_HOST_ID: u32 = 1_879_048_192;
@@ -67,6 +67,8 @@ struct Sandbox {
     status: Option<UnixStream>,
     said: Vec<u8>,
     finishing: bool,
+    /// Who asked for its end has the answer.
+    answered: bool,
     dead: bool,
 }
 
@@ -147,9 +149,9 @@ impl Table {
         status: UnixStream,
     ) -> Result<(), Failure> {
         status.set_nonblocking(true).step("status")?;
-        let (said, finishing, dead) = (Vec::new(), false, false);
+        let (said, finishing, answered, dead) = (Vec::new(), false, false, false);
         self.free_slots.remove(&slot);
-        self.sandboxes.insert(id, Sandbox { slot, process, group, status: Some(status), said, finishing, dead });
+        self.sandboxes.insert(id, Sandbox { slot, process, group, status: Some(status), said, finishing, answered, dead });
         Ok(())
     }
 
@@ -220,12 +222,13 @@ impl Table {
         }
     }
 
-    /// Kills the sandbox; [`Self::step`] answers when it is dead.
-    pub fn finish(&mut self, id: SandboxId) {
-        if let Some(sandbox) = self.sandboxes.get_mut(&id) {
-            sandbox.finishing = true;
-            sandbox.kill();
-        }
+    /// Kills the sandbox. [`Self::step`] answers when it is dead; when its run is over the answer is there at once.
+    pub fn finish(&mut self, id: SandboxId, over: bool) -> Option<Answer> {
+        let sandbox = self.sandboxes.get_mut(&id)?;
+        let counters = over.then(|| counters(self.groups.as_ref(), sandbox.group.as_ref()));
+        (sandbox.finishing, sandbox.answered) = (true, over);
+        sandbox.kill();
+        counters.map(|counters| Answer::Finished { id, counters, failure: None })
     }
 
     pub fn finish_all(&mut self) {
@@ -319,12 +322,9 @@ impl Table {
         let sandbox = self.sandboxes.remove(&id)?;
         self.free_slots.insert(sandbox.slot);
         let failure = sandbox.failure();
-        let counters = match (&self.groups, &sandbox.group) {
-            (Some(groups), Some(group)) => groups.counters(group),
-            _ => crate::sandbox::wire::Counters::default(),
-        };
+        let counters = counters(self.groups.as_ref(), sandbox.group.as_ref());
         self.remains.extend(sandbox.group.filter(|group| !group.remove()));
-        Some(Answer::Finished { id, counters, failure })
+        (!sandbox.answered).then_some(Answer::Finished { id, counters, failure })
     }
 
     pub fn has_remains(&self) -> bool {
@@ -424,6 +424,10 @@ impl Sandbox {
         let (step, detail) = text.split_once(FAILURE_MARK as char)?.1.split_once('\n')?;
         Some(Failure::new(step, detail))
     }
+}
+
+fn counters(groups: Option<&Groups>, group: Option<&Group>) -> Counters {
+    groups.zip(group).map_or_else(Counters::default, |(groups, group)| groups.counters(group))
 }
 
 /// Host ids of a slot: the runner's and the program's.
