@@ -21,6 +21,7 @@ mod outcomes;
 mod problems;
 mod programs;
 mod quota;
+mod quotas;
 mod rate_limits;
 mod raw_output;
 mod refresh;

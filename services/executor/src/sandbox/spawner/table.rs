@@ -18,7 +18,7 @@ use super::zygote::{self, Zygote};
 use crate::sandbox::cgroup::{Group, GroupLimits, Groups};
 use crate::sandbox::host::Tier;
 use crate::sandbox::runtime::Bind;
-use crate::sandbox::wire::{Answer, Failure, SandboxId, Step};
+use crate::sandbox::wire::{Answer, Counters, Failure, SandboxId, Step};
 
 /// Host ids of the first sandbox; each has two. Far from people, services and what containers use.
 const FIRST_HOST_ID: u32 = 1_879_048_192;
@@ -188,6 +188,14 @@ impl Table {
         }
     }
 
+    /// Its counters as they are; none when it is not there.
+    pub fn count(&self, id: SandboxId) -> Counters {
+        match (&self.groups, self.sandboxes.get(&id).and_then(|sandbox| sandbox.group.as_ref())) {
+            (Some(groups), Some(group)) => groups.counters(group),
+            _ => Counters::default(),
+        }
+    }
+
     pub fn kill(&self, id: SandboxId) {
         if let Some(sandbox) = self.sandboxes.get(&id) {
             sandbox.kill();
@@ -295,7 +303,7 @@ impl Table {
         let failure = sandbox.failure();
         let counters = match (&self.groups, &sandbox.group) {
             (Some(groups), Some(group)) => groups.counters(group),
-            _ => crate::sandbox::wire::Counters::default(),
+            _ => Counters::default(),
         };
         self.remains.extend(sandbox.group.filter(|group| !group.remove()));
         Some(Answer::Finished { id, counters, failure })
