@@ -105,6 +105,12 @@ impl Problem {
         match code {
             "max_queued" => Self::too_many("max_queued", detail, 1),
             "executions_per_minute" => Self::too_many("executions_per_minute", detail, 60),
+            "cpu_ms_per_day" => {
+                const DAY_S: i64 = 24 * 3600;
+                let left_s = DAY_S - jiff::Timestamp::now().as_second().rem_euclid(DAY_S);
+                Self::too_many("cpu_ms_per_day", detail, left_s.unsigned_abs())
+            }
+            "tenant_suspended" => Self::new(StatusCode::FORBIDDEN, "tenant_suspended", detail),
             _ => Self::forbidden(detail),
         }
     }

@@ -34,13 +34,13 @@ pub struct Addresses {
 pub struct Deployment {
     pub mode: Mode,
     addresses: Arc<Addresses>,
-    /// Held so that it ends with the test program.
-    _running: Running,
+    /// Ends with the test program.
+    running: Running,
 }
 
 enum Running {
-    All(#[expect(dead_code, reason = "held so that it is stopped at the end")] Box<Installation>),
-    Split(#[expect(dead_code, reason = "held so that it is stopped at the end")] Split),
+    All(Box<Installation>),
+    Split(Split),
 }
 
 /// One test's use of the shared deployment, from a source address of its own, so that limits by address are not shared.
@@ -99,11 +99,11 @@ impl Deployment {
             match mode {
                 Mode::All => {
                     let installation = Installation::start();
-                    Self { mode, addresses: installation.addresses(), _running: Running::All(Box::new(installation)) }
+                    Self { mode, addresses: installation.addresses(), running: Running::All(Box::new(installation)) }
                 }
                 Mode::Split => {
                     let split = Split::start();
-                    Self { mode, addresses: split.addresses(), _running: Running::Split(split) }
+                    Self { mode, addresses: split.addresses(), running: Running::Split(split) }
                 }
             }
         });
@@ -146,6 +146,20 @@ impl Visit {
     /// A new tenant with its owner.
     pub async fn sign_up(&self) -> Tenant {
         Tenant::sign_up(&self.api()).await
+    }
+
+    /// `kiln admin …`, as the operator of this deployment.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    pub async fn operate(&self, arguments: &[&str]) {
+        let mut command = match &self.deployment.running {
+            Running::All(installation) => installation.operator(arguments),
+            Running::Split(split) => split.operator(arguments),
+        };
+        let ran = tokio::task::spawn_blocking(move || command.output().expect("kiln can be started"));
+        let output = ran.await.expect("waiting for a command does not panic");
+        assert!(output.status.success(), "kiln admin {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     pub fn mode(&self) -> Mode {

@@ -104,6 +104,13 @@ impl Installation {
         self.child = Some(child);
     }
 
+    /// `kiln admin` with these arguments, for this installation.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Command {
+        let mut command = kiln_command();
+        command.arg("admin").args(arguments).arg("--data").arg(self.data());
+        command
+    }
+
     /// Asks it to stop as Ctrl-C does, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it is up");

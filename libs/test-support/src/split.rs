@@ -25,6 +25,7 @@ pub struct Split {
     guardian: Guardian,
     services: Vec<Serving>,
     outside: [Outside; 2],
+    ports: Ports,
 }
 
 struct Serving {
@@ -43,11 +44,18 @@ impl Split {
         migrate(&ports, directory);
         let serve = |name| serve(name, &ports, directory);
         let services = ["auth", "scheduler", "result", "executor"].map(serve).into();
-        let mut split = Self { guardian, services, outside };
+        let mut split = Self { guardian, services, outside, ports };
         let all = split.services.iter().map(|serving| &serving.child).chain(split.outside.iter().map(|outside| &outside.child));
         split.guardian.watch(&all.map(Child::id).collect::<Vec<_>>());
         split.wait_until_ready();
         split
+    }
+
+    /// `kiln admin` with these arguments, for these services.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> Command {
+        let mut command = settings(&self.ports);
+        command.arg("admin").args(arguments);
+        command
     }
 
     pub fn addresses(&self) -> Arc<Addresses> {

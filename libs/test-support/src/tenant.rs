@@ -45,6 +45,16 @@ impl Tenant {
         Self { api: api.with_bearer(&token("access_token")), email, refresh_token: token("refresh_token"), signup }
     }
 
+    /// The same owner with another access token.
+    pub fn with_token(&self, access_token: &str) -> Self {
+        Self {
+            api: self.api.with_bearer(access_token),
+            email: self.email.clone(),
+            refresh_token: self.refresh_token.clone(),
+            signup: self.signup.clone(),
+        }
+    }
+
     pub fn access_token(&self) -> &str {
         self.api.bearer().unwrap_or_default()
     }

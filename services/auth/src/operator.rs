@@ -1,5 +1,6 @@
 //! What the operator says by `kiln admin`: who is an admin of the platform, which accounts are closed, when keys turn over.
 
+use axum::http::StatusCode;
 use kiln_db::Outgoing;
 use kiln_domain::TenantId;
 use kiln_events::{Administer, AdministerReply};
@@ -80,7 +81,7 @@ async fn rotate(app: &App, now: bool) -> anyhow::Result<String> {
 }
 
 async fn find(connection: &mut sqlx::PgConnection, email: &str) -> Result<User, Problem> {
-    let nobody = || Problem::invalid_field("/email", "no account has this e-mail address");
+    let nobody = || Problem::new(StatusCode::NOT_FOUND, "not_found", "No account has this e-mail address.");
     let email = Email::parse(email).map_err(|_| nobody())?;
     let known = users::credentials(connection, email.folded()).await?;
     known.map(|known| known.user).ok_or_else(nobody)

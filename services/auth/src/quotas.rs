@@ -1,5 +1,7 @@
 //! What tenants may use: their own quota, else their plan's, else the installation's.
 
+#![expect(clippy::option_option, reason = "in a patch a null and a field that is not there differ")]
+
 use kiln_db::Outgoing;
 use kiln_domain::TenantId;
 use kiln_events::{TenantChanged, TenantQuota, subject};

@@ -53,6 +53,8 @@ async fn drained(executor: Arc<Executor>) {
 
 impl Executor {
     async fn call(&self) -> Result<(), kiln_bus::RequestError> {
+        let running = self.live.claimed();
+        let cpu_ms = self.live.cpu_ms(&running).await;
         let call = Heartbeat {
             executor_id: self.id.clone(),
             instance: self.instance,
@@ -60,9 +62,9 @@ impl Executor {
             slots: u32::try_from(self.slots).unwrap_or(u32::MAX),
             isolation: self.sandboxes.isolation().tier.clone(),
             runtimes: self.runtimes.list(),
-            running: self.live.claimed(),
+            running,
             draining: self.shutdown.is_cancelled(),
-            cpu_ms: std::collections::BTreeMap::new(),
+            cpu_ms,
         };
         let reply: HeartbeatReply = self.bus.request(&subject::control("scheduler", "heartbeat"), &call, DEADLINE).await?;
         for stop in reply.stop {

@@ -1,6 +1,6 @@
 //! The runs of this moment, so that they can be stopped, signalled and reported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_domain::ExecutionId;
@@ -51,6 +51,17 @@ impl LiveRuns {
     /// What the scheduler knows to run here, for the next heartbeat.
     pub fn claimed(&self) -> Vec<LiveAttempt> {
         self.lock().values().filter(|run| run.claimed).map(|run| run.attempt).collect()
+    }
+
+    /// What the programs of these attempts have used of CPU time so far, in milliseconds, where it is counted.
+    pub async fn cpu_ms(&self, attempts: &[LiveAttempt]) -> BTreeMap<ExecutionId, u64> {
+        let controls: Vec<_> = {
+            let runs = self.lock();
+            let control = |live: &LiveAttempt| Some((live.execution_id, runs.get(&live.execution_id)?.control.clone()?));
+            attempts.iter().filter_map(control).collect()
+        };
+        let used = controls.into_iter().map(async |(execution, control)| Some((execution, control.cpu_ms().await?)));
+        futures::future::join_all(used).await.into_iter().flatten().collect()
     }
 
     /// Stops the attempt, now or as soon as it can be; false when it is not here.

@@ -65,7 +65,7 @@ impl Scheduler {
         let mut tx = self.database.tenant(new.tenant).await?;
         let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
         let admitted = admit(load, quota, new.created_at).map_err(refused)?;
-        new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(above_plan)?;
+        new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(|wrong| above_plan(&wrong))?;
         let dispatched = admitted.may_start && self.fleet.can_start(&new.runtime, Instant::now());
         store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
@@ -102,7 +102,7 @@ fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
 }
 
 /// Limits that the installation would allow and the tenant's plan does not.
-fn above_plan(wrong: Vec<LimitError>) -> Problem {
+fn above_plan(wrong: &[LimitError]) -> Problem {
     Problem::invalid(wrong.iter().map(|limit| FieldError::new(format!("/limits/{}", limit.field), limit.to_string())).collect())
 }
 

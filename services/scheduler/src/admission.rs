@@ -96,30 +96,29 @@ fn until_midnight_s(now: Timestamp) -> u64 {
 }
 
 impl Ceilings {
+    /// These limits, none above the plan's. No plan goes below what a run needs at least.
+    pub fn lower(self, limits: Limits) -> Limits {
+        let minimum = LimitRange::DEFAULT.minimum;
+        let lower = |value: u64, ceiling: Option<u64>, minimum: u64| ceiling.map_or(value, |most| value.min(most.max(minimum)));
+        Limits {
+            timeout_ms: lower(limits.timeout_ms, self.timeout_ms, minimum.timeout_ms),
+            memory_bytes: lower(limits.memory_bytes, self.memory_bytes, minimum.memory_bytes),
+            cpu_millis: lower(limits.cpu_millis, self.cpu_millis, minimum.cpu_millis),
+            ..limits
+        }
+    }
+
     /// The limits of a run under the plan: what was asked for must fit, what was left to the default is lowered.
     pub fn apply(self, limits: Limits, asked: LimitsPatch) -> Result<Limits, Vec<LimitError>> {
-        let mut errors = Vec::new();
-        let minimum = LimitRange::DEFAULT.minimum;
-        let mut choose = |field, value: u64, asked: Option<u64>, ceiling: Option<u64>, minimum: u64| {
-            let Some(maximum) = ceiling.map(|ceiling| ceiling.max(minimum)) else { return value };
-            if asked.is_some() && value > maximum {
-                errors.push(LimitError { field, minimum, maximum });
-            }
-            value.min(maximum)
-        };
-        let limits = Limits {
-            timeout_ms: choose("timeout_ms", limits.timeout_ms, asked.timeout_ms, self.timeout_ms, minimum.timeout_ms),
-            memory_bytes: choose(
-                "memory_bytes",
-                limits.memory_bytes,
-                asked.memory_bytes,
-                self.memory_bytes,
-                minimum.memory_bytes,
-            ),
-            cpu_millis: choose("cpu_millis", limits.cpu_millis, asked.cpu_millis, self.cpu_millis, minimum.cpu_millis),
-            ..limits
-        };
-        if errors.is_empty() { Ok(limits) } else { Err(errors) }
+        let (lowered, minimum) = (self.lower(limits), LimitRange::DEFAULT.minimum);
+        let fields = [
+            ("timeout_ms", asked.timeout_ms, lowered.timeout_ms, minimum.timeout_ms),
+            ("memory_bytes", asked.memory_bytes, lowered.memory_bytes, minimum.memory_bytes),
+            ("cpu_millis", asked.cpu_millis, lowered.cpu_millis, minimum.cpu_millis),
+        ];
+        let above = fields.into_iter().filter(|(_, asked, lowered, _)| asked.is_some_and(|asked| asked > *lowered));
+        let errors: Vec<_> = above.map(|(field, _, maximum, minimum)| LimitError { field, minimum, maximum }).collect();
+        if errors.is_empty() { Ok(lowered) } else { Err(errors) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/admin/tenants`: every tenant, for those who run the installation: suspended, on a plan, with limits of its own.
 
+#![expect(clippy::option_option, reason = "in a patch a null and a field that is not there differ")]
+
 use axum::Json;
 use axum::extract::State;
 use kiln_domain::TenantId;

@@ -69,16 +69,13 @@ pub async fn login(
     }
     attempt.succeeded(&mut tx).await?;
     let memberships = users::memberships(&mut tx, user.id).await?;
-    let (tenant, role, made) = match memberships.first() {
-        Some(first) => {
-            let tenant = tenants::find(&mut tx, first.id).await?;
-            (tenant.ok_or_else(|| Problem::internal("a member's tenant is not there"))?, first.role, Vec::new())
-        }
+    let (tenant, role, made) = if let Some(first) = memberships.first() {
+        let tenant = tenants::find(&mut tx, first.id).await?;
+        (tenant.ok_or_else(|| Problem::internal("a member's tenant is not there"))?, first.role, Vec::new())
+    } else {
         // Their last tenant was deleted, or they had to leave it: they get one of their own, as at sign-up.
-        None => {
-            let (tenant, messages) = tenants::create(&mut tx, &app.relay, &user.name, user.id).await?;
-            (tenant, Role::Owner, messages)
-        }
+        let (tenant, messages) = tenants::create(&mut tx, &app.relay, &user.name, user.id).await?;
+        (tenant, Role::Owner, messages)
     };
     let sign_in_id = sign_ins::start(&mut tx, &app.config, user.id, &device).await?;
     let identity =

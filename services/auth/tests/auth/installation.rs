@@ -80,9 +80,8 @@ async fn run(started: std::sync::mpsc::Sender<Installation>) {
 
 /// As delivered, but for where mail goes and with a key for secrets.
 fn config(mail: &Path) -> Config {
-    let mut config = Config { secret_key: Some(SECRET_KEY.into()), ..Config::default() };
+    let mut config = Config { secret_key: Some(SECRET_KEY.into()), public_url: PUBLIC_URL.to_owned(), ..Config::default() };
     config.mail.directory = Some(mail.to_owned());
-    config.public_url = PUBLIC_URL.to_owned();
     config.mails_per_minute = 1000.try_into().unwrap();
     config
 }

@@ -43,6 +43,8 @@ struct Pending {
     /// Set once the spawner has gone: nothing is answered any more.
     gone: bool,
     waiting: HashMap<SandboxId, oneshot::Sender<Reply>>,
+    /// Apart, since a sandbox may be finished while its counters are asked for.
+    counting: HashMap<SandboxId, oneshot::Sender<Counters>>,
 }
 
 type Reply = (Answer, Vec<OwnedFd>);
@@ -157,6 +159,21 @@ impl Spawner {
         }
     }
 
+    /// The sandbox's counters while it runs.
+    pub async fn count(&self, id: SandboxId) -> Result<Counters, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut pending = self.0.pending();
+            if pending.gone {
+                return Err(gone());
+            }
+            pending.counting.insert(id, sender);
+        }
+        self.send(&Request::Count { id }).await?;
+        let answer = tokio::time::timeout(ANSWER_DEADLINE, receiver).await;
+        answer.map_err(|_| Failure::new("spawner", "did not answer in time"))?.map_err(|_| gone())
+    }
+
     /// Tells the spawner to kill and remove everything and to end. The reader ends when that is done.
     pub fn close(&self) {
         use std::os::fd::AsRawFd;
@@ -209,6 +226,7 @@ async fn read_answers(Spawner(shared): Spawner) {
             let mut pending = shared.pending();
             pending.gone = true;
             pending.waiting.clear();
+            pending.counting.clear();
             return;
         };
         let id = match answer {
@@ -217,6 +235,13 @@ async fn read_answers(Spawner(shared): Spawner) {
             | Answer::ZygoteEnded { id, .. }
             | Answer::Limited { id, .. }
             | Answer::Finished { id, .. } => id,
+            Answer::Counted { id, counters } => {
+                if let Some(counting) = shared.pending().counting.remove(&id) {
+                    // Who has stopped waiting has no use for the answer.
+                    let _ = counting.send(counters);
+                }
+                continue;
+            }
             Answer::Opened(_) | Answer::Refused(_) => continue,
         };
         if let Some(waiting) = shared.pending().waiting.remove(&id) {

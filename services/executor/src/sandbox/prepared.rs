@@ -1,5 +1,6 @@
 //! A sandbox whose runner waits for a program, and its step to a running one.
 
+use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,33 @@ pub struct Lease {
     finished: bool,
 }
 
+/// Reads the counters of a sandbox, and owns nothing.
+#[derive(Clone)]
+pub struct Meter {
+    spawner: Spawner,
+    id: SandboxId,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Meter").field(&self.id).finish()
+    }
+}
+
+impl Meter {
+    /// CPU time used so far, in milliseconds; none where there is no such counter.
+    pub async fn cpu_ms(&self) -> Option<u64> {
+        let counters = self.spawner.count(self.id).await.ok()?;
+        counters.cpu_us.map(|used| used / 1000)
+    }
+}
+
 impl Lease {
+    /// Reads the sandbox's counters, for as long as it is there.
+    pub fn meter(&self) -> Meter {
+        Meter { spawner: self.spawner.clone(), id: self.id }
+    }
+
     /// Kills what is in the sandbox.
     pub async fn kill(&self) -> Result<(), Failure> {
         self.spawner.kill(self.id).await

@@ -50,9 +50,15 @@ pub struct RunControl {
     input: Option<Arc<std::sync::Mutex<Option<mpsc::Sender<Bytes>>>>>,
     cancelled: Arc<OnceLock<ReasonCode>>,
     cancel: CancellationToken,
+    meter: super::prepared::Meter,
 }
 
 impl RunControl {
+    /// CPU time that the run has used so far, in milliseconds; none where the tier does not count it.
+    pub async fn cpu_ms(&self) -> Option<u64> {
+        self.meter.cpu_ms().await
+    }
+
     /// Queues bytes for an interactive run's standard input; waits while earlier ones have not been taken.
     pub async fn stdin(&self, bytes: Bytes) -> Result<(), InputError> {
         if bytes.len() > STDIN_WINDOW_BYTES {
@@ -95,7 +101,8 @@ pub fn begin(started: Started, about: About, stdin: Vec<u8>, tasks: &TaskTracker
         (None, None)
     };
     let (feed, credit) = Feed::new(stdin.into(), later);
-    let control = RunControl { commands, input, cancelled: Arc::default(), cancel: CancellationToken::new() };
+    let meter = started.lease.meter();
+    let control = RunControl { commands, input, cancelled: Arc::default(), cancel: CancellationToken::new(), meter };
     let started_at = started.at;
     let deadline = Instant::now() + Duration::from_millis(about.limits.timeout_ms);
     let Started { lease, workspace, reader, writer, running, .. } = started;

@@ -35,6 +35,8 @@ pub enum Request {
     EndZygote { id: SandboxId },
     /// Set a sandbox's limits, before its program is sent.
     Limit { id: SandboxId, memory_bytes: u64, cpu_millis: u64, processes: u64 },
+    /// Read its counters while it runs.
+    Count { id: SandboxId },
     /// Kill what is in it; the sandbox stays to be finished.
     Kill { id: SandboxId },
     /// Kill it, read its counters, remove it. When its run is `over` nothing counts any more, and the answer does not
@@ -76,6 +78,10 @@ pub enum Answer {
     Limited {
         id: SandboxId,
         failure: Option<Failure>,
+    },
+    Counted {
+        id: SandboxId,
+        counters: Counters,
     },
     Finished {
         id: SandboxId,

@@ -1,9 +1,10 @@
 //! `kiln admin tenants|quota|suspend`, over the public API.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use reqwest::Method;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -53,16 +54,36 @@ fn limit(text: &str) -> Result<(String, Option<u64>), String> {
     Ok((name.to_owned(), value))
 }
 
+/// A tenant, as the API shows it to platform admins; `limits` and `quota` of one alone.
+#[derive(Deserialize)]
+struct Tenant {
+    id: Uuid,
+    slug: String,
+    suspended: bool,
+    plan: Option<String>,
+    members: u64,
+    #[serde(default)]
+    limits: BTreeMap<String, u64>,
+    #[serde(default)]
+    quota: BTreeMap<String, Option<u64>>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Tenant>,
+    next_cursor: Option<String>,
+}
+
 impl Tenants {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let api = Api::open(&self.target)?;
         let mut path = format!("api/v1/admin/tenants?limit={PAGE}");
         loop {
-            let page: Value = api.json(Method::GET, &path, None).await?;
-            for tenant in page["data"].as_array().context("the answer is no list")? {
+            let page: Page = api.json(Method::GET, &path, None).await?;
+            for tenant in &page.data {
                 say(&line(tenant));
             }
-            match page["next_cursor"].as_str() {
+            match page.next_cursor {
                 Some(cursor) => path = format!("api/v1/admin/tenants?limit={PAGE}&cursor={cursor}"),
                 None => return Ok(ExitCode::SUCCESS),
             }
@@ -82,14 +103,14 @@ impl Quota {
             patch.insert("quota".to_owned(), quota.into());
         }
         let path = format!("api/v1/admin/tenants/{}", self.tenant);
-        let tenant: Value = if patch.is_empty() {
+        let tenant: Tenant = if patch.is_empty() {
             api.json(Method::GET, &path, None).await?
         } else {
             api.json(Method::PATCH, &path, Some(&patch.into())).await?
         };
         say(&line(&tenant));
-        for (name, value) in tenant["limits"].as_object().context("the answer has no limits")? {
-            let own = if tenant["quota"][name].is_null() { "" } else { "  (its own)" };
+        for (name, value) in &tenant.limits {
+            let own = if tenant.quota.get(name).is_some_and(Option::is_some) { "  (its own)" } else { "" };
             say(&format!("  {name:<24}{value}{own}"));
         }
         Ok(ExitCode::SUCCESS)
@@ -100,14 +121,15 @@ impl Suspend {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let api = Api::open(&self.target)?;
         let patch = json!({"suspended": !self.lift});
-        let tenant: Value = api.json(Method::PATCH, &format!("api/v1/admin/tenants/{}", self.tenant), Some(&patch)).await?;
+        let path = format!("api/v1/admin/tenants/{}", self.tenant);
+        let tenant: Tenant = api.json(Method::PATCH, &path, Some(&patch)).await?;
         say(&line(&tenant));
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn line(tenant: &Value) -> String {
-    let text = |name: &str| tenant[name].as_str().unwrap_or("none").to_owned();
-    let state = if tenant["suspended"] == true { "suspended" } else { "active" };
-    format!("{}  {:<40}  {state:<9}  plan {:<10}  {} members", text("id"), text("slug"), text("plan"), tenant["members"])
+fn line(tenant: &Tenant) -> String {
+    let state = if tenant.suspended { "suspended" } else { "active" };
+    let plan = tenant.plan.as_deref().unwrap_or("none");
+    format!("{}  {:<40}  {state:<9}  plan {plan:<10}  {} members", tenant.id, tenant.slug, tenant.members)
 }

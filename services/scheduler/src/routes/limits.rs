@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AppState;
-use crate::Config;
+use crate::{Config, store};
 
 /// What a caller may ask for.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,7 +31,7 @@ pub struct AllLimits {
     pub files_bytes: u64,
 }
 
-/// The limits as they are for this caller.
+/// The limits as they are for this caller: the installation's, lowered by their tenant's plan.
 #[utoipa::path(
     get, path = "/api/v1/limits", operation_id = "getLimits", tag = "executions", security(("bearer" = [])),
     responses(
@@ -39,7 +39,10 @@ pub struct AllLimits {
         (status = 401, description = "No valid credential", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn get_limits(State(AppState(scheduler)): State<AppState>, _caller: Caller) -> Result<Json<LimitsAnswer>, Problem> {
+pub async fn get_limits(State(AppState(scheduler)): State<AppState>, caller: Caller) -> Result<Json<LimitsAnswer>, Problem> {
+    let mut tx = scheduler.database.tenant(caller.tenant_id).await?;
+    let ceilings = store::ceilings(&mut tx).await?;
+    tx.commit().await?;
     let config = &scheduler.config;
     let whole = |limits| AllLimits {
         limits,
@@ -49,8 +52,8 @@ pub async fn get_limits(State(AppState(scheduler)): State<AppState>, _caller: Ca
     };
     let range = Config::range();
     Ok(Json(LimitsAnswer {
-        default: whole(Limits::DEFAULT),
+        default: whole(ceilings.lower(Limits::DEFAULT)),
         minimum: AllLimits { limits: range.minimum, code_bytes: 1, file_bytes: 0, files_bytes: 0 },
-        maximum: whole(range.maximum),
+        maximum: whole(ceilings.lower(range.maximum)),
     }))
 }

@@ -6,6 +6,7 @@ use kiln_events::TenantUsageReply;
 use sqlx::PgConnection;
 
 use super::ExecutionRow;
+use crate::admission::Ceilings;
 
 /// Place of a queued execution in its tenant's queue, 1 being next, and the tenant's active executions and own limit.
 pub async fn position(tx: &mut TenantTx, row: &ExecutionRow) -> Result<(u64, u32, Option<u32>), sqlx::Error> {
@@ -42,6 +43,23 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
         queued: count(held.queued),
         executions_last_minute: count(held.minute),
         cpu_ms_today: u64::try_from(held.cpu_ms_spent).unwrap_or(0),
+    }))
+}
+
+/// What the tenant's plan lets one run ask for.
+pub async fn ceilings(tx: &mut TenantTx) -> Result<Ceilings, sqlx::Error> {
+    let tenant = tx.tenant().0;
+    let row = sqlx::query!(
+        "SELECT max_timeout_ms, max_memory_bytes, max_cpu_millis FROM scheduler.tenant WHERE tenant_id = $1",
+        tenant
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let amount = |stored: Option<i64>| stored.and_then(|stored| u64::try_from(stored).ok());
+    Ok(row.map_or_else(Ceilings::default, |row| Ceilings {
+        timeout_ms: amount(row.max_timeout_ms),
+        memory_bytes: amount(row.max_memory_bytes),
+        cpu_millis: amount(row.max_cpu_millis),
     }))
 }
 

@@ -15,7 +15,7 @@ pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
 pub use dispatch::{mark_dispatched, stuck_dispatches, waiting};
 pub use end::{Ending, end, lock_tenants, requeue};
 pub use list::{Filter, list};
-pub use load::{active_total, correct_reservations, position, usage, waited_for_runtime};
+pub use load::{active_total, ceilings, correct_reservations, position, usage, waited_for_runtime};
 pub use record::{ExecutionRow, load, load_for_update, payload};
 pub use tenant::{
     close_tenant, delete_ended, forget_tenant, not_started, over_budget, request_stop, running, secrets_of_attempt,

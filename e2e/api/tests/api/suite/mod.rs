@@ -22,6 +22,7 @@ mod outcomes;
 mod problems;
 mod programs;
 mod quota;
+mod quotas;
 mod rate_limits;
 mod raw_output;
 mod refresh;

@@ -99,6 +99,7 @@ fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Fai
             let limits = super::cgroup::GroupLimits { memory_bytes, cpu_millis, processes };
             answer(socket, &Answer::Limited { id, failure: table.limit(id, limits).err() }, &[])
         }
+        Request::Count { id } => answer(socket, &Answer::Counted { id, counters: table.count(id) }, &[]),
         Request::Kill { id } => {
             table.kill(id);
             Ok(())

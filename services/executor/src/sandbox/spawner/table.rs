@@ -216,6 +216,14 @@ impl Table {
         }
     }
 
+    /// Its counters as they are; none when it is not there.
+    pub fn count(&self, id: SandboxId) -> Counters {
+        match (&self.groups, self.sandboxes.get(&id).and_then(|sandbox| sandbox.group.as_ref())) {
+            (Some(groups), Some(group)) => groups.counters(group),
+            _ => Counters::default(),
+        }
+    }
+
     pub fn kill(&self, id: SandboxId) {
         if let Some(sandbox) = self.sandboxes.get(&id) {
             sandbox.kill();
