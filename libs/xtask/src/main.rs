@@ -6,6 +6,7 @@ mod openapi;
 mod report;
 mod step;
 mod test;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
