@@ -56,6 +56,20 @@ pub fn run(filter: Option<&str>) -> bool {
     report.finish()
 }
 
+/// The web app alone, with the program as it was built last.
+pub fn run_web() -> bool {
+    let mut report = Report::new();
+    if web::check(&mut report) {
+        match servers() {
+            Ok(servers) => web::browse(&mut report, &servers),
+            Err(error) => {
+                report.check("Postgres and NATS for the tests", || Err(error));
+            }
+        }
+    }
+    report.finish()
+}
+
 fn static_checks(report: &mut Report) {
     report.check("direction of dependencies", dependencies::check);
     report.command("formatting", || {
