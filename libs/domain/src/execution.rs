@@ -66,10 +66,42 @@ pub enum ReasonCode {
     Disk,
     CancelledByUser,
     TenantDeleted,
+    TenantSuspended,
     ExecutorLost,
     RuntimeUnavailable,
     Exception,
     Interrupted,
+}
+
+impl ReasonCode {
+    /// What somebody may have a run stopped for.
+    const STOPS: [Self; 5] =
+        [Self::CancelledByUser, Self::TenantDeleted, Self::TenantSuspended, Self::CpuTime, Self::ExecutorLost];
+
+    /// The name in the API and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CancelledByUser => "cancelled_by_user",
+            Self::TenantDeleted => "tenant_deleted",
+            Self::TenantSuspended => "tenant_suspended",
+            Self::ExecutorLost => "executor_lost",
+            Self::ExitCode => "exit_code",
+            Self::Signal => "signal",
+            Self::WallTime => "wall_time",
+            Self::CpuTime => "cpu_time",
+            Self::Memory => "memory",
+            Self::Pids => "pids",
+            Self::Disk => "disk",
+            Self::RuntimeUnavailable => "runtime_unavailable",
+            Self::Exception => "exception",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// A cause to stop a run, by its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::STOPS.into_iter().find(|cause| cause.as_str() == text)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

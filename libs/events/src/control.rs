@@ -1,5 +1,7 @@
 //! Requests and replies over core NATS. Each request names the tenant it is made for.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kiln_domain::{ExecutionId, InstanceId, ReasonCode, Runtime, TenantId};
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ pub struct Heartbeat {
     pub running: Vec<LiveAttempt>,
     /// A draining executor takes no new work.
     pub draining: bool,
+    /// CPU time that attempts named in `running` have used so far, in milliseconds, where it is known.
+    #[serde(default)]
+    pub cpu_ms: BTreeMap<ExecutionId, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +180,93 @@ pub struct TenantUsageReply {
     pub queued: u64,
     pub executions_last_minute: u64,
     pub cpu_ms_today: u64,
+}
+
+/// By what [`UsageSums`] are grouped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageGroup {
+    #[default]
+    Day,
+    /// Whoever asked for the executions: a person or an API key.
+    User,
+    Runtime,
+}
+
+/// auth → scheduler: what the tenant has used on these days (UTC), both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageSums {
+    pub tenant_id: TenantId,
+    pub from: jiff::civil::Date,
+    pub to: jiff::civil::Date,
+    pub group_by: UsageGroup,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageSumsReply {
+    pub rows: Vec<UsageRow>,
+}
+
+/// Sums over executions that ended, from the kernel's counters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// A day, an id, or a runtime.
+    pub group: String,
+    pub executions: u64,
+    pub cpu_ms: u64,
+    pub wall_ms: u64,
+    /// Peak memory times wall time.
+    pub memory_byte_ms: u128,
+}
+
+/// auth → scheduler: the values of a run's secrets go to whoever holds its attempt; this one asks auth for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveSecrets {
+    pub tenant_id: TenantId,
+    pub names: Vec<String>,
+    /// False only asks which of the names there are.
+    pub values: bool,
+}
+
+/// Those of the names that there are; their values only when asked for.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveSecretsReply {
+    pub secrets: BTreeMap<String, String>,
+}
+
+/// executor → scheduler: the secrets of an attempt that it has claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptSecrets {
+    pub tenant_id: TenantId,
+    pub execution_id: ExecutionId,
+    pub attempt: u32,
+    pub instance: InstanceId,
+}
+
+/// operator → auth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Administer {
+    SetAdmin {
+        email: String,
+        admin: bool,
+    },
+    SetDisabled {
+        email: String,
+        disabled: bool,
+    },
+    /// `now` signs with a new key at once and drops the others.
+    RotateKeys {
+        now: bool,
+    },
+}
+
+/// In words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdministerReply {
+    Done(String),
+    Refused(String),
 }
 
 /// Tag of an answer to [`AwaitEnd`] when the execution has ended, and when it has not.

@@ -12,15 +12,16 @@ mod task;
 mod tenant;
 
 pub use control::{
-    AWAIT_ENDED, AWAIT_LIVE, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply, Delete, DeleteReply, Describe, DescribeReply,
-    Heartbeat, HeartbeatReply, LiveAttempt, Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply,
-    WaitingFor, Why, WhyReply,
+    AWAIT_ENDED, AWAIT_LIVE, Administer, AdministerReply, AttemptSecrets, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply,
+    Delete, DeleteReply, Describe, DescribeReply, Heartbeat, HeartbeatReply, LiveAttempt, ResolveSecrets, ResolveSecretsReply,
+    Retry, RetryReply, SendSignal, Stop, StopReply, TenantUsage, TenantUsageReply, UsageGroup, UsageRow, UsageSums,
+    UsageSumsReply, WaitingFor, Why, WhyReply,
 };
 pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
 pub use task::{InputFile, Payload, PayloadSource, Task};
-pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantQuota};
+pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};
 
 mod base64_bytes {
     //! Bytes as base64 text inside JSON.

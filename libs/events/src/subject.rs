@@ -21,8 +21,12 @@ pub const ALL_STDIN: &str = "kiln.stdin.v1.>";
 pub const EXECUTION_FINISHED: &str = "kiln.event.v1.executor.execution.finished";
 pub const EXECUTION_DELETED: &str = "kiln.event.v1.scheduler.execution.deleted";
 pub const TENANT_CREATED: &str = "kiln.event.v1.auth.tenant.created";
+pub const TENANT_DELETED: &str = "kiln.event.v1.auth.tenant.deleted";
 pub const TENANT_CHANGED: &str = "kiln.event.v1.auth.tenant.changed";
 pub const SIGN_IN_REVOKED: &str = "kiln.event.v1.auth.signin.revoked";
+/// One of a kind for each service: `kiln.event.v1.<service>.tenant.purged`.
+pub const TENANT_PURGED: &str = "kiln.event.v1.*.tenant.purged";
+pub const USER_REVOKED: &str = "kiln.event.v1.auth.user.revoked";
 pub const API_KEY_REVOKED: &str = "kiln.event.v1.auth.apikey.revoked";
 
 /// Runtime ids hold dots (`python3.13`), which separate tokens on the bus.
@@ -40,6 +44,11 @@ pub fn output(tenant: TenantId, execution: ExecutionId) -> String {
 
 pub fn stdin(execution: ExecutionId) -> String {
     format!("kiln.stdin.v1.{execution}")
+}
+
+/// That this service has removed what it had of a deleted tenant.
+pub fn tenant_purged(service: &str) -> String {
+    format!("kiln.event.v1.{service}.tenant.purged")
 }
 
 /// A request to a service by name, or to one executor by its id.

@@ -17,6 +17,9 @@ pub struct Task {
     pub workspace_id: Option<WorkspaceId>,
     pub dispatched_at: Timestamp,
     pub payload: PayloadSource,
+    /// Whether secrets are to be asked for once the attempt is claimed.
+    #[serde(default)]
+    pub has_secrets: bool,
 }
 
 /// Large payloads travel by the object store.

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::Problem;
-use crate::layer::{PROBLEM_JSON, RequestContext};
+use crate::edge::RequestContext;
+use crate::layer::PROBLEM_JSON;
 use crate::seal::Seal;
 
 /// The header, if the request has one; 422 when it is empty or over 255 bytes.

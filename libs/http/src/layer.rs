@@ -1,47 +1,68 @@
 //! The outermost layers: a request id, problem documents for every refusal, panics as 500, and common headers.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use kiln_domain::RequestId;
+use tower::{ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Problem;
+use crate::edge::{Edge, RequestContext};
 
 /// Largest body of a route that does not say otherwise.
 const MAX_BODY: usize = 1 << 20;
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What is known of a request before any handler runs.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestContext {
-    pub id: RequestId,
-}
+/// Asked by machines at short intervals; not counted.
+const UNCOUNTED: [&str; 2] = ["/livez", "/readyz"];
 
-/// Wraps the whole router of a process.
-pub fn layers(router: Router) -> Router {
-    router
+/// Wraps the whole router of a process. The server must pass on its peers' addresses (`ConnectInfo`).
+pub fn layers(router: Router, edge: Edge) -> Router {
+    let router = router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not offer that method.")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
-        .layer(from_fn(write_problems))
+        .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()));
+    let counted = edge.govern(router.clone());
+    let either = service_fn(move |request: Request| {
+        let chosen = if is_counted_by_address(&request) { &counted } else { &router };
+        chosen.clone().oneshot(request)
+    });
+    Router::new().fallback_service(either).layer(from_fn_with_state(Arc::new(edge), write_problems))
 }
 
-async fn write_problems(mut request: Request, next: Next) -> Response {
-    let id = RequestId::generate();
-    request.extensions_mut().insert(RequestContext { id });
+/// A request that names a caller is counted once that caller is known.
+fn is_counted_by_address(request: &Request) -> bool {
+    let names_nobody = RequestContext::of(request.extensions()).is_ok_and(|context| !context.names_a_caller);
+    names_nobody && !UNCOUNTED.contains(&request.uri().path())
+}
+
+async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let context = match RequestContext::new(edge, request.extensions(), request.headers()) {
+        Ok(context) => context,
+        Err(problem) => return problem_response(problem.into_response(), RequestId::generate()),
+    };
+    let id = context.id;
+    request.extensions_mut().insert(context.clone());
     let mut response = next.run(request).await;
+    context.governed(&mut response);
     if response.status().is_client_error() || response.status().is_server_error() {
         response = problem_response(response, id);
     }
     let headers = response.headers_mut();
+    // A handler that counts by a limit of its own has told that one.
+    if !headers.contains_key("ratelimit") {
+        headers.extend(context.headers());
+    }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
     }

@@ -2,17 +2,21 @@
 //! idempotency, and who is calling.
 
 pub mod auth;
+mod edge;
 mod execution;
 mod extract;
 mod idempotency;
 mod layer;
 mod page;
 mod problem;
+mod rate;
 mod seal;
 
+pub use edge::{Edge, EdgeConfig, RequestContext};
 pub use execution::{Execution, Printed};
 pub use extract::{ApiJson, ApiPath, ApiQuery, Body, Object};
 pub use idempotency::{Begun, Hold, Idempotency, Keyed};
-pub use layer::{RequestContext, layers};
+pub use layer::layers;
 pub use page::{Cursor, Page, PageQuery};
 pub use problem::{FieldError, Problem, ProblemDocument};
+pub use rate::{RateLimit, Standing};

@@ -8,9 +8,13 @@
 pub mod dialogue;
 mod frame;
 mod message;
+mod zygote;
 
 pub use frame::{Decoder, Message, ProtocolError, encode};
 pub use message::{Command, Confinement, DiskUse, Exit, ExitStatus, Program, Report, StartFailure, Stopped, Stream, StreamTotal};
+pub use zygote::{
+    DISK_MARK, FAILURE_MARK, MAX_ZYGOTE_DESCRIPTORS, MAX_ZYGOTE_PACKET_BYTES, MakeSandbox, OwnMount, WORKSPACE_MARK, ZygoteReport,
+};
 
 /// Version of this protocol; both sides must have the same.
 pub const VERSION: u32 = 1;

@@ -46,7 +46,10 @@ pub enum Report {
 /// What to run and how to confine it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
+    /// The interpreter, its flags and the script. A program that waits already has been given these.
     pub argv: Vec<String>,
+    /// The run's own arguments, which follow.
+    pub args: Vec<String>,
     /// The whole environment; nothing is inherited.
     pub env: Vec<(String, String)>,
     pub directory: String,
@@ -66,6 +69,9 @@ pub struct Confinement {
     pub user_id: Option<u32>,
     /// Landlock rules are set, and the start fails when they cannot be.
     pub landlock: bool,
+    /// The system call filters are installed, and the start fails when they cannot be. Always so but in the experiment
+    /// that shows what they are for.
+    pub seccomp: bool,
     /// Directories below which the program may write.
     pub writable: Vec<String>,
     /// Open files a process may have.

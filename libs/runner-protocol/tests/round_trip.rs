@@ -13,7 +13,8 @@ use proptest::prelude::*;
 fn program() -> impl Strategy<Value = Program> {
     (vec(".*", 0..5), vec((".*", ".*"), 0..5), any::<bool>(), any::<u64>(), any::<Option<u64>>()).prop_map(
         |(argv, env, interactive, number, optional)| Program {
-            argv,
+            argv: argv.clone(),
+            args: argv,
             env,
             directory: "/workspace".to_owned(),
             interactive,
@@ -22,6 +23,7 @@ fn program() -> impl Strategy<Value = Program> {
             confinement: Confinement {
                 user_id: Some(1000),
                 landlock: interactive,
+                seccomp: true,
                 writable: vec!["/tmp".to_owned()],
                 open_files: 256,
                 file_bytes: number,

@@ -23,6 +23,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// `kiln up` on a data directory of its own; all of it ends with this value.
 pub struct Installation {
     guardian: Guardian,
+    settings: &'static [(&'static str, &'static str)],
     child: Option<Child>,
     url: String,
     /// From the start of the process to the line that says it is ready.
@@ -56,7 +57,12 @@ pub(crate) fn kiln_command() -> Command {
 impl Installation {
     /// Where an installation will be; nothing is started or written yet.
     pub fn new() -> Self {
-        Self { guardian: Guardian::new("up"), child: None, url: String::new(), ready_after: Duration::ZERO }
+        Self::with_settings(&[])
+    }
+
+    /// The same with settings, as variables of the environment.
+    pub fn with_settings(settings: &'static [(&'static str, &'static str)]) -> Self {
+        Self { guardian: Guardian::new("up"), settings, child: None, url: String::new(), ready_after: Duration::ZERO }
     }
 
     /// A new installation that is up.
@@ -77,6 +83,7 @@ impl Installation {
         let mut child = kiln_command()
             .args(["up", "--listen", "127.0.0.1:0", "--no-open", "--data"])
             .arg(self.data())
+            .envs(self.settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor can be doubled"))
             .stderr(log)

@@ -105,6 +105,7 @@ fn settings(ports: &Ports) -> Command {
     {
         command.env(format!("KILN_DATABASE__{name}"), format!("postgres://{user}:secret@127.0.0.1:{}/postgres", ports.postgres));
     }
+    command.env("KILN_AUTH__SECRET_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=");
     command.env("KILN_NATS__URL", format!("nats://127.0.0.1:{}", ports.nats));
     for user in NATS_USERS {
         let name = user.to_uppercase();

@@ -9,7 +9,7 @@ use crate::root;
 
 /// Reads `cargo metadata` and refuses every dependency that points the wrong way.
 pub fn check() -> anyhow::Result<()> {
-    let output = Command::new(env!("CARGO"))
+    let output = Command::new("cargo")
         .args(["metadata", "--no-deps", "--format-version=1", "--locked"])
         .current_dir(root())
         .output()
@@ -48,6 +48,7 @@ enum Layer {
     Service,
     Runner,
     Platform,
+    Drill,
     TestSupport,
     EndToEnd,
     Xtask,
@@ -61,8 +62,9 @@ fn layer(name: &str) -> anyhow::Result<Layer> {
         "kiln-auth" | "kiln-scheduler" | "kiln-executor" | "kiln-result" | "kiln-web" => Layer::Service,
         "kiln-runner" => Layer::Runner,
         "kiln-platform" => Layer::Platform,
+        "kiln-drill" => Layer::Drill,
         "kiln-test-support" => Layer::TestSupport,
-        "kiln-e2e-api" | "kiln-load" => Layer::EndToEnd,
+        "kiln-e2e-api" | "kiln-e2e-attacks" | "kiln-load" => Layer::EndToEnd,
         "xtask" => Layer::Xtask,
         _ => anyhow::bail!("crate {name} has no place in the layers: add it in {}", file!()),
     })
@@ -70,12 +72,12 @@ fn layer(name: &str) -> anyhow::Result<Layer> {
 
 fn allowed(from: Layer, to: Layer) -> bool {
     match from {
-        Layer::Domain | Layer::Xtask => false,
+        Layer::Domain | Layer::Drill | Layer::Xtask => false,
         Layer::Library | Layer::Service => matches!(to, Layer::Domain | Layer::Words | Layer::Library),
-        Layer::Platform => matches!(to, Layer::Domain | Layer::Words | Layer::Library | Layer::Service),
+        Layer::Platform => matches!(to, Layer::Domain | Layer::Words | Layer::Library | Layer::Service | Layer::Drill),
         // Tests drive the program from outside, so they see none of its code.
         Layer::Words | Layer::TestSupport => to == Layer::Domain,
-        Layer::EndToEnd => matches!(to, Layer::Domain | Layer::TestSupport),
+        Layer::EndToEnd => matches!(to, Layer::Domain | Layer::Drill | Layer::TestSupport),
         Layer::Runner => matches!(to, Layer::Domain | Layer::Words),
     }
 }

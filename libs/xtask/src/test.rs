@@ -47,7 +47,8 @@ pub fn run(filter: Option<&str>) -> bool {
         command.envs(servers.iter().map(|(name, value)| (name, value)));
         step::run(&mut command, TESTS_WITHIN)
     };
-    report.tests("tests of the crates", || test(&["--workspace", "--exclude", "kiln-e2e-api"]));
+    report.tests("tests of the crates", || test(&["--workspace", "--exclude", "kiln-e2e-api", "--exclude", "kiln-e2e-attacks"]));
+    report.tests("the attack corpus, alone and 16 at once", || test(&["--workspace", "--test", "attacks"]));
     report.tests("end to end, all in one process", || test(&["--workspace", "--test", "api"]));
     report.tests("end to end, each service in its own process", || test(&["--workspace", "--test", "split"]));
     if whole && web::check(&mut report) {
@@ -72,9 +73,8 @@ pub fn run_web() -> bool {
 
 fn static_checks(report: &mut Report) {
     report.check("direction of dependencies", dependencies::check);
-    report.command("formatting", || {
-        step::run(Command::new(env!("CARGO")).args(["fmt", "--all", "--check"]).current_dir(root()), QUICK)
-    });
+    report
+        .command("formatting", || step::run(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(root()), QUICK));
     optional(report, "shellcheck", &["kiln", ".ci/run"], "apt-get install shellcheck");
     optional(report, "cargo-deny", &["deny", "--offline", "check", "licenses", "bans", "sources"], "cargo install cargo-deny");
     optional(report, "cargo-machete", &["machete"], "cargo install cargo-machete");
@@ -96,7 +96,7 @@ fn cargo(arguments: &[&str], within: Duration) -> anyhow::Result<Outcome> {
 
 /// `cargo <first> --release --locked --quiet <rest>`, at the top of the repository, checked queries from the cache.
 fn cargo_command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = Command::new("cargo");
     let (first, rest) = arguments.split_first().unwrap_or((&"", &[]));
     command.arg(first).args(["--release", "--locked", "--quiet"]).args(rest);
     command.current_dir(root()).env("SQLX_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");

@@ -140,11 +140,34 @@ pub async fn revoke(tx: &mut TenantTx, relay: &Relay, id: ApiKeyId) -> Result<Op
     revocations::announce(tx, relay, tenant, RevokedSubject::ApiKey(id)).await.map(Some)
 }
 
-/// Whose living key has this hash; notes its use, at most once a minute.
+/// Revokes the tenant's keys that this person made, or all of them. The messages are for [`Relay::send`].
+pub async fn revoke_made_by(
+    connection: &mut PgConnection,
+    relay: &Relay,
+    tenant: TenantId,
+    maker: Option<UserId>,
+) -> Result<Vec<Outgoing>, Problem> {
+    let revoked = sqlx::query_scalar!(
+        "UPDATE auth.api_keys SET revoked_at = now()
+         WHERE tenant_id = $1 AND ($2::uuid IS NULL OR created_by = $2) AND revoked_at IS NULL RETURNING id",
+        tenant.0,
+        maker.map(|id| id.0)
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut messages = Vec::with_capacity(revoked.len());
+    for id in revoked {
+        messages.extend(revocations::announce(connection, relay, tenant, RevokedSubject::ApiKey(ApiKeyId(id))).await?);
+    }
+    Ok(messages)
+}
+
+/// Whose living key has this hash, made by somebody who still administers the tenant; notes its use, at most once a minute.
 pub async fn resolve(connection: &mut PgConnection, sha256: &[u8]) -> Result<Option<ApiKeyIdentity>, sqlx::Error> {
     let row = sqlx::query!(
         "SELECT k.id, k.tenant_id, k.scopes, k.created_by, k.expires_at FROM auth.api_keys k
          JOIN auth.users u ON u.id = k.created_by AND u.disabled_at IS NULL
+         JOIN auth.memberships m ON m.tenant_id = k.tenant_id AND m.user_id = k.created_by AND m.role IN ('admin', 'owner')
          WHERE k.sha256 = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())",
         sha256
     )

@@ -1,11 +1,15 @@
 //! The settings of the auth service, as delivered unless said otherwise.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use crate::mail::MailConfig;
+
 /// Every duration in seconds, in its name.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Passwords hashed at the same time, each with 19 MiB.
@@ -21,12 +25,25 @@ pub struct Config {
     /// A sign-in ends after so long however often it is refreshed.
     pub sign_in_max_s: u64,
     /// Sign-ups a minute from one address.
-    pub signups_per_minute: u32,
+    pub signups_per_minute: NonZeroU32,
+    /// Mails a minute that may be asked for from one address.
+    pub mails_per_minute: NonZeroU32,
     /// Failed logins of one account from one address within the window.
     pub login_failures: u32,
     pub login_window_s: u64,
     /// API keys that one tenant may have at a time.
     pub api_keys_per_tenant: i64,
+    /// Tenants that one person may make beside the one of their sign-up.
+    pub tenants_per_user: i64,
+    /// Address of the web app, for links in mails.
+    pub public_url: String,
+    pub mail: MailConfig,
+    /// A key signs access tokens for so many days, then a new one does.
+    pub signing_key_days: u32,
+    /// Encrypts tenants' secrets: 32 bytes in base64. None: no secret can be set.
+    pub secret_key: Option<SecretString>,
+    /// Earlier ones, that still decrypt until all is encrypted anew, which a minute after the start it is.
+    pub previous_secret_keys: Vec<SecretString>,
     pub quota: QuotaDefaults,
 }
 
@@ -54,10 +71,17 @@ impl Default for Config {
             access_token_s: 15 * 60,
             sign_in_idle_s: 30 * 24 * 3600,
             sign_in_max_s: 90 * 24 * 3600,
-            signups_per_minute: 60,
+            signups_per_minute: const { NonZeroU32::new(60).unwrap() },
+            mails_per_minute: const { NonZeroU32::new(20).unwrap() },
             login_failures: 10,
             login_window_s: 5 * 60,
             api_keys_per_tenant: 100,
+            tenants_per_user: 50,
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            mail: MailConfig::default(),
+            signing_key_days: 90,
+            secret_key: None,
+            previous_secret_keys: Vec::new(),
             quota: QuotaDefaults::default(),
         }
     }

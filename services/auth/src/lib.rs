@@ -7,15 +7,23 @@ mod api_keys;
 mod app;
 mod audit;
 mod config;
+mod deletion;
 mod email;
+mod envelope;
+mod invitations;
 mod login_throttle;
+mod mail;
+mod mail_tokens;
+mod members;
 mod names;
+mod operator;
 mod password;
-mod rate_limit;
+mod quotas;
 mod refresh;
 mod responder;
 mod revocations;
 mod routes;
+mod secrets;
 mod session;
 mod sign_ins;
 mod signing;
@@ -34,7 +42,7 @@ use kiln_runtime::{Deps, Ready, Service, Task};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{Config, QuotaDefaults};
+pub use config::{Config, MailConfig, QuotaDefaults};
 pub use routes::api;
 
 /// Builds the service; makes its first signing key when there is none.
@@ -45,7 +53,10 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let app = app::App::new(app::Parts {
         hasher: password::Hasher::new(config.password_threads, config.password_queue, config.password_wait()).await?,
         signing: signing::SigningKeys::load(&database).await.context("cannot load the signing keys")?,
-        signups: rate_limit::RateLimit::per_minute("signup", config.signups_per_minute)?,
+        signups: kiln_http::RateLimit::per_minute("signup", config.signups_per_minute),
+        mails: kiln_http::RateLimit::per_minute("mail", config.mails_per_minute),
+        keyring: envelope::Keyring::new(config.secret_key.iter().chain(&config.previous_secret_keys))?,
+        mailer: mail::Mailer::new(&config.mail, &config.public_url)?,
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
         bus: deps.bus.clone(),
@@ -56,6 +67,8 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let mut tasks = vec![
         relay_task,
         Task::new("auth-verifier", verifier.run(deps.shutdown.clone())),
+        Task::new("auth-deletions", deletion::run(app.clone(), deps.shutdown.clone())),
+        Task::new("auth-mail", mail::run(app.clone(), deps.shutdown.clone())),
         Task::new("auth-sweep", sweep::run(app.clone(), deps.shutdown.clone())),
     ];
     tasks.push(Task::new("auth-requests", finish_requests(app.clone(), deps.shutdown.clone())));

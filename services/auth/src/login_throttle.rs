@@ -3,12 +3,10 @@
 
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
-use kiln_http::Problem;
+use kiln_http::{Problem, Standing};
 use sqlx::PgConnection;
 
 use crate::config::Config;
-use crate::rate_limit::{headers, with_headers};
 use crate::refresh::digest;
 
 /// One counted attempt.
@@ -16,7 +14,7 @@ pub struct Attempt {
     account: [u8; 32],
     address: String,
     /// For the answer, should the password be wrong.
-    pub headers: HeaderMap,
+    pub standing: Standing,
 }
 
 /// Counts an attempt as failed, or refuses it with 429.
@@ -41,17 +39,18 @@ pub async fn begin(connection: &mut PgConnection, config: &Config, account: &str
     let failures = u32::try_from(row.failures).unwrap_or(u32::MAX);
     let reset_s = u64::try_from(row.left_s).unwrap_or_default().max(1);
     let remaining = config.login_failures.saturating_sub(failures);
-    let headers = headers("login", config.login_failures, config.login_window_s, remaining, reset_s);
-    if failures > config.login_failures {
+    let (quota, window_s) = (config.login_failures, config.login_window_s);
+    let standing = Standing { name: "login", quota, window_s, remaining, reset_s };
+    if failures > quota {
         let detail = "Too many failed logins of this account from this address; wait and try again.";
-        return Err(with_headers(Problem::too_many("too_many_failed_logins", detail, reset_s), &headers));
+        return Err(standing.refusal("too_many_failed_logins", detail));
     }
-    Ok(Attempt { account, address, headers })
+    Ok(Attempt { account, address, standing })
 }
 
 impl Attempt {
     /// The password was right: what failed before is forgiven.
-    pub async fn succeeded(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub async fn succeeded(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         sqlx::query!(
             "DELETE FROM auth.login_failures WHERE account = $1 AND address = ($2::text)::inet",
             &self.account[..],

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use kiln_domain::{ApiKeyId, SignInId};
+use kiln_domain::{ApiKeyId, SignInId, UserId};
+use kiln_events::{ResolveSecrets, ResolveSecretsReply};
 use kiln_http::auth::{
     KeysReply, KeysRequest, ResolveApiKey, ResolveApiKeyReply, ResolveRefresh, ResolveTicket, Revoked, RevokedSubject, UserReply,
     subjects,
@@ -12,12 +13,17 @@ use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::{api_keys, signing, tickets};
+use crate::{api_keys, operator, signing, tickets};
 
 /// Queue group: each request goes to one replica.
 const GROUP: &str = "auth";
 /// Revocations in one answer; a message holds 1 MiB.
 const PAGE: usize = 2000;
+
+/// [`ResolveSecrets`], by the scheduler alone.
+const SECRETS: &str = "kiln.control.v1.auth.secrets";
+/// [`kiln_events::Administer`], by the operator alone.
+const ADMIN: &str = "kiln.control.v1.auth.admin";
 
 /// One task a subject.
 pub fn tasks(app: &App, shutdown: &CancellationToken) -> Vec<Task> {
@@ -26,6 +32,8 @@ pub fn tasks(app: &App, shutdown: &CancellationToken) -> Vec<Task> {
         serve(app, shutdown, "auth-answers-api-key", subjects::API_KEY, api_key),
         serve(app, shutdown, "auth-answers-ticket", subjects::TICKET, ticket),
         serve(app, shutdown, "auth-answers-refresh", subjects::REFRESH, refresh),
+        serve(app, shutdown, "auth-answers-secrets", SECRETS, secrets),
+        serve(app, shutdown, "auth-answers-admin", ADMIN, operator::administer),
     ]
 }
 
@@ -67,6 +75,7 @@ async fn keys(app: App, request: KeysRequest) -> anyhow::Result<KeysReply> {
         id: row.id,
         subject: match row.kind.as_str() {
             "api_key" => RevokedSubject::ApiKey(ApiKeyId(row.subject)),
+            "user" => RevokedSubject::User(UserId(row.subject)),
             _ => RevokedSubject::SignIn(SignInId(row.subject)),
         },
         revoked_at: row.revoked_at.to_jiff(),
@@ -93,6 +102,13 @@ async fn refresh(app: App, request: ResolveRefresh) -> anyhow::Result<UserReply>
     let user = tickets::refresh_token_owner(&mut tx, &hex::decode(&request.sha256)?).await.map_err(|problem| broken(&problem))?;
     tx.commit().await?;
     Ok(UserReply { user })
+}
+
+async fn secrets(app: App, request: ResolveSecrets) -> anyhow::Result<ResolveSecretsReply> {
+    let mut tx = app.database.tenant(request.tenant_id).await?;
+    let secrets = crate::secrets::resolve(&mut tx, &app.keyring, &request.names, request.values).await?;
+    tx.commit().await?;
+    Ok(ResolveSecretsReply { secrets })
 }
 
 fn broken(problem: &kiln_http::Problem) -> anyhow::Error {

@@ -111,10 +111,26 @@ pub async fn end(
     let action = match because {
         Because::Logout => "sign_in.ended",
         Because::Reuse => "sign_in.revoked_for_reuse",
-        Because::ByUser => "sign_in.revoked",
+        Because::ByUser | Because::Password | Because::Disabled => "sign_in.revoked",
     };
     crate::audit::Entry::by(&(*user).into(), device.address, action, &sign_in).write(connection).await?;
     Ok(Some(messages))
+}
+
+/// Revokes all of a person's sign-ins but the one they are using, and records each.
+pub async fn end_others(
+    connection: &mut PgConnection,
+    app: &App,
+    user: &UserIdentity,
+    because: Because,
+    device: &Device,
+) -> Result<Vec<kiln_db::Outgoing>, Problem> {
+    let except = Some(user.sign_in_id);
+    let (ended, messages) = sign_ins::revoke_all(connection, &app.relay, user.user_id, user.tenant_id, except, because).await?;
+    for sign_in in ended {
+        crate::audit::Entry::by(&(*user).into(), device.address, "sign_in.revoked", &sign_in).write(connection).await?;
+    }
+    Ok(messages)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Device {

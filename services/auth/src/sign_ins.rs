@@ -36,6 +36,10 @@ pub enum Because {
     Logout,
     Reuse,
     ByUser,
+    /// The password was changed or reset.
+    Password,
+    /// The account was closed by the operator.
+    Disabled,
 }
 
 impl Because {
@@ -44,6 +48,8 @@ impl Because {
             Self::Logout => "logout",
             Self::Reuse => "reuse",
             Self::ByUser => "by_user",
+            Self::Password => "password",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -116,7 +122,16 @@ pub async fn add_token(
 }
 
 /// A presented refresh token with whom it stands for, locked so that only one request at a time can spend it.
+/// The person is held first, see [`crate::users::hold`].
 pub async fn lock_token(connection: &mut PgConnection, sha256: &[u8; 32]) -> Result<Option<(Stored, UserIdentity)>, Problem> {
+    sqlx::query!(
+        "SELECT id FROM auth.users WHERE id = (
+             SELECT s.user_id FROM auth.refresh_tokens r JOIN auth.sign_ins s ON s.id = r.sign_in_id WHERE r.sha256 = $1) FOR SHARE",
+        &sha256[..]
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let known_at = Timestamp::now();
     let row = sqlx::query!(
         r#"SELECT r.for_tenant, r.expires_at, r.used_at, s.id, s.user_id, s.expires_at AS family_expires_at,
                s.revoked_at IS NOT NULL AS "revoked!", u.disabled_at IS NOT NULL AS "disabled!", u.platform_admin, m.role AS "role?"
@@ -144,6 +159,7 @@ pub async fn lock_token(connection: &mut PgConnection, sha256: &[u8; 32]) -> Res
         role: row.role.as_deref().map_or(Ok(kiln_domain::Role::Viewer), parse_role)?,
         sign_in_id: SignInId(row.id),
         platform_admin: row.platform_admin,
+        known_at,
     };
     Ok(Some((stored, user)))
 }
@@ -191,6 +207,32 @@ pub async fn revoke(
         return Ok(None);
     }
     revocations::announce(connection, relay, user.tenant_id, RevokedSubject::SignIn(sign_in)).await.map(Some)
+}
+
+/// Ends all of a person's sign-ins but one; returns which, and the messages for [`Relay::send`] after the commit.
+pub async fn revoke_all(
+    connection: &mut PgConnection,
+    relay: &Relay,
+    user: UserId,
+    tenant: TenantId,
+    except: Option<SignInId>,
+    because: Because,
+) -> Result<(Vec<SignInId>, Vec<Outgoing>), Problem> {
+    let rows = sqlx::query_scalar!(
+        "UPDATE auth.sign_ins SET revoked_at = now(), revoked_because = $3
+         WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > now() AND ($2::uuid IS NULL OR id <> $2) RETURNING id",
+        user.0,
+        except.map(|id| id.0),
+        because.as_str()
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let ended: Vec<SignInId> = rows.into_iter().map(SignInId).collect();
+    let mut messages = Vec::with_capacity(ended.len());
+    for sign_in in &ended {
+        messages.extend(revocations::announce(connection, relay, tenant, RevokedSubject::SignIn(*sign_in)).await?);
+    }
+    Ok((ended, messages))
 }
 
 /// A user's living sign-ins, newest first, beginning after the one named.

@@ -19,12 +19,37 @@ pub async fn run(app: App, shutdown: CancellationToken) -> anyhow::Result<()> {
             () = shutdown.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        app.signups.forget_idle();
         if let Err(error) = sweep(&app, &idempotency).await {
             tracing::warn!(%error, "what has expired was not swept; tried again in a minute");
         }
+        if let Err(error) = turn_secrets_over(&app).await {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "secrets are not all under the operator's present key; tried again in a minute"
+            );
+        }
+        if let Err(error) = turn_keys_over(&app).await {
+            tracing::warn!(error = format!("{error:#}"), "the signing keys were not turned over; tried again in a minute");
+        }
         if let Err(error) = app.signing.reload(&app.database).await {
             tracing::warn!(error = format!("{error:#}"), "the signing key was not reloaded; the last one stays in use");
+        }
+    }
+}
+
+async fn turn_keys_over(app: &App) -> anyhow::Result<()> {
+    let mut tx = app.database.system().await?;
+    crate::signing::turn_over(&mut tx, app.config.signing_key_days).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn turn_secrets_over(app: &App) -> anyhow::Result<()> {
+    loop {
+        let mut tx = app.database.system().await?;
+        let turned = crate::secrets::turn_over(&mut tx, &app.keyring).await?;
+        tx.commit().await?;
+        if turned == 0 {
+            return Ok(());
         }
     }
 }
@@ -40,6 +65,8 @@ async fn sweep(app: &App, idempotency: &IdempotencyStore) -> Result<(), sqlx::Er
     sqlx::query!("DELETE FROM auth.revocations WHERE revoked_at < now() - interval '20 minutes'").execute(&mut *tx).await?;
     // With their refresh tokens. A week more, so that a copy presented late still finds its family revoked.
     sqlx::query!("DELETE FROM auth.sign_ins WHERE expires_at < now() - interval '7 days'").execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM auth.mail_tokens WHERE expires_at < now()").execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM auth.invitations WHERE expires_at < now()").execute(&mut *tx).await?;
     idempotency.expire(&mut tx).await?;
     tx.commit().await
 }

@@ -1,7 +1,7 @@
 //! Tenants, as stored, and what they may use.
 
 use jiff::Timestamp;
-use kiln_db::Outgoing;
+use kiln_db::{Outgoing, TenantTx};
 use kiln_domain::{Role, TenantId, UserId};
 use kiln_events::{TenantChanged, subject};
 use kiln_http::Problem;
@@ -9,8 +9,8 @@ use kiln_runtime::outbox::Relay;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::config::QuotaDefaults;
 use crate::names::slug;
 
 /// Slugs tried before giving up; each further one carries 32 random bits.
@@ -29,18 +29,19 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
-/// What the tenant may use; null is never unlimited, it is not there.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub struct QuotaLimits {
-    pub max_concurrent: u64,
-    pub max_queued: u64,
-    pub executions_per_minute: u64,
-    pub cpu_ms_per_day: u64,
-    pub max_timeout_ms: u64,
-    pub max_memory_bytes: u64,
-    pub max_cpu_millis: u64,
-    pub max_sessions: u64,
-    pub storage_bytes: u64,
+/// A tenant, as those who run the installation see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TenantRow {
+    #[schema(value_type = Uuid)]
+    pub id: TenantId,
+    pub name: String,
+    pub slug: String,
+    pub suspended: bool,
+    /// Null: the installation's limits.
+    pub plan: Option<String>,
+    pub members: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
 }
 
 /// Makes a tenant with this owner, and the event that says so; the messages are for [`Relay::send`] after the commit.
@@ -109,27 +110,72 @@ pub async fn find(connection: &mut PgConnection, id: TenantId) -> Result<Option<
     }))
 }
 
-/// The tenant's own limits over the installation's.
-pub async fn quota(connection: &mut PgConnection, id: TenantId, defaults: &QuotaDefaults) -> Result<QuotaLimits, sqlx::Error> {
-    let own = sqlx::query!(
-        "SELECT max_concurrent, max_queued, executions_per_minute, cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis,
-                max_sessions, storage_bytes
-         FROM auth.quotas WHERE tenant_id = $1",
-        id.0
+pub async fn rename(tx: &mut TenantTx, name: &str) -> Result<(), sqlx::Error> {
+    let tenant = tx.tenant();
+    let renamed = sqlx::query!("UPDATE auth.tenants SET name = $2 WHERE tenant_id = $1", tenant.0, name);
+    renamed.execute(&mut **tx).await.map(drop)
+}
+
+/// How many tenants the person owns.
+pub async fn owned_by(connection: &mut PgConnection, user: UserId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM auth.memberships WHERE user_id = $1 AND role = 'owner'"#, user.0)
+        .fetch_one(connection)
+        .await
+}
+
+/// Tenants, newest first, beginning after the one named; or the one asked for.
+pub async fn list_all(
+    connection: &mut PgConnection,
+    only: Option<TenantId>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<TenantRow>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT t.tenant_id, t.name, t.slug, t.suspended_at IS NOT NULL AS "suspended!", t.plan, t.created_at,
+                  (SELECT count(*) FROM auth.memberships m WHERE m.tenant_id = t.tenant_id) AS "members!"
+           FROM auth.tenants t WHERE ($1::uuid IS NULL OR t.tenant_id = $1) AND ($2::uuid IS NULL OR t.tenant_id < $2)
+           ORDER BY t.tenant_id DESC LIMIT $3"#,
+        only.map(|id| id.0),
+        after,
+        limit
     )
-    .fetch_optional(connection)
+    .fetch_all(connection)
     .await?;
-    let choose = |own: Option<i64>, default: u64| own.and_then(|own| u64::try_from(own).ok()).unwrap_or(default);
-    let own = own.as_ref();
-    Ok(QuotaLimits {
-        max_concurrent: choose(own.and_then(|own| own.max_concurrent), defaults.max_concurrent),
-        max_queued: choose(own.and_then(|own| own.max_queued), defaults.max_queued),
-        executions_per_minute: choose(own.and_then(|own| own.executions_per_minute), defaults.executions_per_minute),
-        cpu_ms_per_day: choose(own.and_then(|own| own.cpu_ms_per_day), defaults.cpu_ms_per_day),
-        max_timeout_ms: choose(own.and_then(|own| own.max_timeout_ms), defaults.max_timeout_ms),
-        max_memory_bytes: choose(own.and_then(|own| own.max_memory_bytes), defaults.max_memory_bytes),
-        max_cpu_millis: choose(own.and_then(|own| own.max_cpu_millis), defaults.max_cpu_millis),
-        max_sessions: choose(own.and_then(|own| own.max_sessions), defaults.max_sessions),
-        storage_bytes: choose(own.and_then(|own| own.storage_bytes), defaults.storage_bytes),
-    })
+    Ok(rows
+        .into_iter()
+        .map(|row| TenantRow {
+            id: TenantId(row.tenant_id),
+            name: row.name,
+            slug: row.slug,
+            suspended: row.suspended,
+            plan: row.plan,
+            members: row.members,
+            created_at: row.created_at.to_jiff(),
+        })
+        .collect())
+}
+
+/// Keeps other changes of the tenant away until the transaction ends.
+pub async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT tenant_id FROM auth.tenants WHERE tenant_id = $1 FOR UPDATE", id.0)
+        .fetch_optional(connection)
+        .await
+        .map(drop)
+}
+
+/// Sets whether the tenant is suspended, and its plan; 422 when there is no such plan.
+pub async fn set_state(connection: &mut PgConnection, id: TenantId, suspended: bool, plan: Option<&str>) -> Result<(), Problem> {
+    let set = sqlx::query!(
+        "UPDATE auth.tenants SET suspended_at = CASE WHEN $2 THEN COALESCE(suspended_at, now()) END, plan = $3 WHERE tenant_id = $1",
+        id.0,
+        suspended,
+        plan
+    );
+    match set.execute(connection).await {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("tenants_plan_fkey") => {
+            Err(Problem::invalid_field("/plan", "there is no such plan"))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -1,5 +1,6 @@
 //! Tickets: single-use passes for streams, for browsers that cannot set a header there.
 
+use jiff::Timestamp;
 use kiln_domain::{SignInId, TenantId, UserId};
 use kiln_http::Problem;
 use kiln_http::auth::UserIdentity;
@@ -28,6 +29,7 @@ pub async fn create(connection: &mut PgConnection, user: &UserIdentity) -> Resul
 
 /// Spends a ticket: whose it was, if it was good.
 pub async fn spend(connection: &mut PgConnection, sha256: &[u8]) -> Result<Option<UserIdentity>, Problem> {
+    let known_at = Timestamp::now();
     let row = sqlx::query!(
         "WITH spent AS (DELETE FROM auth.tickets WHERE sha256 = $1 RETURNING sign_in_id, for_tenant, expires_at)
          SELECT s.id, s.user_id, m.tenant_id, m.role, u.platform_admin FROM spent
@@ -46,11 +48,13 @@ pub async fn spend(connection: &mut PgConnection, sha256: &[u8]) -> Result<Optio
         role: parse_role(&row.role)?,
         sign_in_id: SignInId(row.id),
         platform_admin: row.platform_admin,
+        known_at,
     }))
 }
 
 /// Whose refresh token this is, if it could be spent now; it stays as it is.
 pub async fn refresh_token_owner(connection: &mut PgConnection, sha256: &[u8]) -> Result<Option<UserIdentity>, Problem> {
+    let known_at = Timestamp::now();
     let row = sqlx::query!(
         "SELECT s.id, s.user_id, m.tenant_id, m.role, u.platform_admin FROM auth.refresh_tokens r
          JOIN auth.sign_ins s ON s.id = r.sign_in_id AND s.revoked_at IS NULL AND s.expires_at > now()
@@ -68,5 +72,6 @@ pub async fn refresh_token_owner(connection: &mut PgConnection, sha256: &[u8]) -
         role: parse_role(&row.role)?,
         sign_in_id: SignInId(row.id),
         platform_admin: row.platform_admin,
+        known_at,
     }))
 }

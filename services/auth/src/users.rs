@@ -1,10 +1,12 @@
 //! Accounts, as stored.
 
+use jiff::Timestamp;
 use kiln_domain::{Role, TenantId, UserId};
 use kiln_http::Problem;
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::email::Email;
 
@@ -17,6 +19,8 @@ pub struct User {
     pub name: String,
     /// May use the routes for those who run the installation.
     pub platform_admin: bool,
+    /// The address was proven, by a link sent to it.
+    pub email_verified: bool,
 }
 
 /// What a login is checked against.
@@ -39,7 +43,13 @@ pub struct Membership {
 
 /// Makes an account with a password; 409 when the address has one.
 pub async fn create(connection: &mut PgConnection, email: &Email, name: &str, password_hash: &str) -> Result<User, Problem> {
-    let user = User { id: UserId::generate(), email: email.as_str().to_owned(), name: name.to_owned(), platform_admin: false };
+    let user = User {
+        id: UserId::generate(),
+        email: email.as_str().to_owned(),
+        name: name.to_owned(),
+        platform_admin: false,
+        email_verified: false,
+    };
     let inserted = sqlx::query!(
         "INSERT INTO auth.users (id, email, email_folded, name) VALUES ($1, $2, $3, $4) ON CONFLICT (email_folded) DO NOTHING",
         user.id.0,
@@ -61,23 +71,81 @@ pub async fn create(connection: &mut PgConnection, email: &Email, name: &str, pa
 /// The account of this address, if there is one; `folded` is empty for what is no address.
 pub async fn credentials(connection: &mut PgConnection, folded: &str) -> Result<Option<Credentials>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT u.id, u.email, u.name, u.platform_admin, u.disabled_at IS NOT NULL AS "disabled!", p.hash AS "hash?"
+        r#"SELECT u.id, u.email, u.name, u.platform_admin, u.email_verified_at IS NOT NULL AS "verified!",
+               u.disabled_at IS NOT NULL AS "disabled!", p.hash AS "hash?"
            FROM auth.users u LEFT JOIN auth.passwords p ON p.user_id = u.id WHERE u.email_folded = $1"#,
         folded
     )
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| Credentials {
-        user: User { id: UserId(row.id), email: row.email, name: row.name, platform_admin: row.platform_admin },
+        user: User {
+            id: UserId(row.id),
+            email: row.email,
+            name: row.name,
+            platform_admin: row.platform_admin,
+            email_verified: row.verified,
+        },
         password_hash: row.hash,
         disabled: row.disabled,
     }))
 }
 
 pub async fn find(connection: &mut PgConnection, id: UserId) -> Result<Option<User>, sqlx::Error> {
-    let row =
-        sqlx::query!("SELECT email, name, platform_admin FROM auth.users WHERE id = $1", id.0).fetch_optional(connection).await?;
-    Ok(row.map(|row| User { id, email: row.email, name: row.name, platform_admin: row.platform_admin }))
+    let row = sqlx::query!(
+        r#"SELECT email, name, platform_admin, email_verified_at IS NOT NULL AS "verified!" FROM auth.users WHERE id = $1"#,
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| User {
+        id,
+        email: row.email,
+        name: row.name,
+        platform_admin: row.platform_admin,
+        email_verified: row.verified,
+    }))
+}
+
+/// Holds the person as they are until the transaction ends, and says since when; what is then read of them goes into
+/// tokens. Whoever changes them takes [`lock`] first, so a token never tells what had been revoked when it was made.
+pub async fn hold(connection: &mut PgConnection, id: UserId) -> Result<Timestamp, sqlx::Error> {
+    sqlx::query!("SELECT id FROM auth.users WHERE id = $1 FOR SHARE", id.0).fetch_optional(connection).await?;
+    Ok(Timestamp::now())
+}
+
+/// Waits for tokens of these people that are being made, and keeps others from being made until the transaction ends.
+pub async fn lock(connection: &mut PgConnection, users: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT id FROM auth.users WHERE id = ANY($1) ORDER BY id FOR UPDATE", users)
+        .fetch_all(connection)
+        .await
+        .map(drop)
+}
+
+/// The stored hash of the person's password.
+pub async fn password_hash(connection: &mut PgConnection, id: UserId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT hash FROM auth.passwords WHERE user_id = $1", id.0).fetch_optional(connection).await
+}
+
+/// Replaces the password, or gives a first one.
+pub async fn set_password(connection: &mut PgConnection, id: UserId, hash: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO auth.passwords (user_id, hash) VALUES ($1, $2)
+         ON CONFLICT (user_id) DO UPDATE SET hash = EXCLUDED.hash, changed_at = now()",
+        id.0,
+        hash
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Notes that the person has shown to read the address.
+pub async fn set_verified(connection: &mut PgConnection, id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE auth.users SET email_verified_at = COALESCE(email_verified_at, now()) WHERE id = $1", id.0)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// The tenants that the user belongs to, the oldest membership first.

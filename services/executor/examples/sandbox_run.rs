@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -28,6 +29,8 @@ async fn main() -> anyhow::Result<()> {
     let sandboxes = Sandboxes::open(SandboxConfig {
         data_dir: data_dir.clone(),
         slots: 4,
+        waiting_bytes: 256 << 20,
+        separate_tenants: false,
         accept_tier: std::env::var("ACCEPT_TIER").ok(),
         runner: Some(directory.join("kiln-runner")),
         spawner: Some(directory.join("kiln-sandbox-spawner")),
@@ -39,7 +42,10 @@ async fn main() -> anyhow::Result<()> {
         roots: vec![Bind { source: PathBuf::from(&root), target: PathBuf::from("/opt/python") }],
         env: Vec::new(),
         script_name: "main.py".to_owned(),
+        tiers: Vec::new(),
+        takes_arguments: false,
     };
+    let runtime = Arc::new(runtime);
     sandboxes.prepare(&runtime).await;
     for file in &files {
         let code = std::fs::read_to_string(file).with_context(|| file.clone())?;
@@ -61,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(sandboxes: &Sandboxes, runtime: &RuntimeCommand, code: &str) -> anyhow::Result<(String, RunEnd, Duration)> {
+async fn run(sandboxes: &Sandboxes, runtime: &Arc<RuntimeCommand>, code: &str) -> anyhow::Result<(String, RunEnd, Duration)> {
     let number = |name: &str, otherwise| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     let limits = Limits {
         timeout_ms: 6000,
@@ -101,7 +107,7 @@ async fn run(sandboxes: &Sandboxes, runtime: &RuntimeCommand, code: &str) -> any
 
 async fn compare(
     sandboxes: &Sandboxes,
-    runtime: &RuntimeCommand,
+    runtime: &Arc<RuntimeCommand>,
     code: &str,
     times: usize,
     python: &std::path::Path,

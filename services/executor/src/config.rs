@@ -20,6 +20,11 @@ pub struct Config {
     pub slots: Option<usize>,
     /// Sandboxes' disks and what is known of the interpreters.
     pub data_dir: PathBuf,
+    /// Memory for sandboxes made ahead, in bytes; an eighth of the machine's unless set.
+    pub waiting_bytes: Option<u64>,
+    /// Runs of two tenants never come from the same waiting interpreter. Costs memory, and a cold start for a tenant's
+    /// first run.
+    pub separate_tenants: bool,
     /// A weaker isolation tier that the operator accepts, by name.
     pub accept_isolation: Option<String>,
     /// Environments to make and offer, of `base` and `ml`.
@@ -35,6 +40,8 @@ impl Default for Config {
             pool: "default".to_owned(),
             slots: None,
             data_dir: PathBuf::from("/var/lib/kiln/executor"),
+            waiting_bytes: None,
+            separate_tenants: false,
             accept_isolation: None,
             environments: vec!["base".to_owned()],
             drain_ms: 5_000,
@@ -53,6 +60,10 @@ impl Config {
         name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' }).collect()
     }
 
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        self.waiting_bytes.unwrap_or_else(|| machine_memory().map_or(WAITING_BYTES, |bytes| bytes / 8))
+    }
+
     pub(crate) fn slots(&self) -> usize {
         self.slots.unwrap_or_else(|| {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -62,6 +73,9 @@ impl Config {
         })
     }
 }
+
+/// Where the machine does not tell its memory.
+const WAITING_BYTES: u64 = 256 << 20;
 
 /// `MemTotal` of /proc/meminfo, in bytes.
 fn machine_memory() -> Option<u64> {

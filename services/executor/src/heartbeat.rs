@@ -62,6 +62,7 @@ impl Executor {
             runtimes: self.runtimes.list(),
             running: self.live.claimed(),
             draining: self.shutdown.is_cancelled(),
+            cpu_ms: std::collections::BTreeMap::new(),
         };
         let reply: HeartbeatReply = self.bus.request(&subject::control("scheduler", "heartbeat"), &call, DEADLINE).await?;
         for stop in reply.stop {

@@ -52,6 +52,8 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let sandboxes = Sandboxes::open(SandboxConfig {
         data_dir: config.data_dir.join("sandboxes"),
         slots,
+        waiting_bytes: config.waiting_bytes(),
+        separate_tenants: config.separate_tenants,
         accept_tier: config.accept_isolation.clone(),
         runner: None,
         spawner: None,

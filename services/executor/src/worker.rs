@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use kiln_bus::Consumer;
 use kiln_domain::{Ended, Reason, ReasonCode, Start, Status, TenantId, Usage};
 use kiln_events::{
-    Claim, ClaimReply, Envelope, Finished, FrameBody, LiveAttempt, Payload, Stream as OutputStream, Task as Attempt, subject,
+    AttemptSecrets, Claim, ClaimReply, Envelope, Finished, FrameBody, LiveAttempt, Payload, ResolveSecretsReply,
+    Stream as OutputStream, Task as Attempt, subject,
 };
 use kiln_runtime::Task;
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 const MAX_DELIVER: i64 = 10;
 const CLAIM_DEADLINE: Duration = Duration::from_secs(2);
 const CLAIM_TRIES: u32 = 3;
+const SECRETS_DEADLINE: Duration = Duration::from_secs(8);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const REPORT_RETRY: Duration = Duration::from_millis(500);
 const REPORT_TRIES: u32 = 240;
@@ -109,7 +111,34 @@ impl Executor {
         }
         // From here on the lease in the database says whose it is.
         acknowledge(&message, AckKind::Ack).await;
+        let payload = match self.with_secrets(live, &attempt, payload).await {
+            Ok(payload) => payload,
+            Err(error) => {
+                // Without its secrets it is not started; the lease runs out and the scheduler decides.
+                tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
+                return;
+            }
+        };
         Box::pin(self.attempt(tenant, attempt, payload, &entry)).await;
+    }
+
+    /// The payload with its secrets among the environment variables; what the run names itself stays.
+    async fn with_secrets(
+        &self,
+        live: LiveAttempt,
+        attempt: &Attempt,
+        mut payload: Payload,
+    ) -> Result<Payload, kiln_bus::RequestError> {
+        if attempt.has_secrets {
+            let LiveAttempt { tenant_id, execution_id, attempt } = live;
+            let query = AttemptSecrets { tenant_id, execution_id, attempt, instance: self.instance };
+            let subject = subject::control("scheduler", "secrets");
+            let reply: ResolveSecretsReply = self.bus.request(&subject, &query, SECRETS_DEADLINE).await?;
+            for (name, value) in reply.secrets {
+                payload.env.entry(name).or_insert(value);
+            }
+        }
+        Ok(payload)
     }
 
     async fn claim(&self, live: LiveAttempt) -> Result<ClaimReply, kiln_bus::RequestError> {
@@ -236,6 +265,11 @@ impl Executor {
             SandboxError::Spec { field, detail } => {
                 (Status::Failed, ReasonCode::RuntimeUnavailable, format!("The program cannot be run as it is: {field} {detail}."))
             }
+            SandboxError::Disk(path) => (
+                Status::Failed,
+                ReasonCode::Disk,
+                format!("The program was not started: its file {path} does not fit its disk limit."),
+            ),
             SandboxError::Runtime(why) => {
                 (Status::Lost, ReasonCode::RuntimeUnavailable, format!("The runtime could not be started: {why}."))
             }

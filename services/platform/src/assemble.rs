@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::join_all;
+use kiln_http::Edge;
 use kiln_runtime::{Ready, Service};
 use serde_json::json;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -42,12 +43,12 @@ impl Readiness {
 }
 
 /// Everything that the process serves on its public address, and what it says of itself.
-pub fn router(routes: impl IntoIterator<Item = OpenApiRouter>, readiness: Readiness) -> Router {
+pub fn router(routes: impl IntoIterator<Item = OpenApiRouter>, readiness: Readiness, edge: Edge) -> Router {
     let merged = routes.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     let (router, document) = merged.split_for_parts();
     let document = api_document::complete(document);
     let router = router.merge(documentation(&document)).merge(health(readiness));
-    kiln_http::layers(router).layer(RequestBodyTimeoutLayer::new(BODY_STALL))
+    kiln_http::layers(router, edge).layer(RequestBodyTimeoutLayer::new(BODY_STALL))
 }
 
 fn documentation(document: &OpenApi) -> Router {

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use kiln_runtime::logging;
 
+use crate::admin::Admin;
 use crate::output::say;
 use crate::serve::Serve;
 use crate::settings::Settings;
@@ -41,6 +42,7 @@ enum Command {
     },
     /// Gets the servers that `kiln up` needs, where they are missing, and prints where they are, as variables
     Fetch,
+    Admin(Admin),
     /// Prints the OpenAPI document
     Openapi,
     #[command(flatten)]
@@ -70,7 +72,7 @@ fn run_logged(command: Command) -> anyhow::Result<ExitCode> {
 
 async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(up) => up.run().await?,
+        Command::Up(up) => Box::pin(up.run()).await?,
         Command::Serve(serve) => serve.run().await?,
         Command::Status(status) => return status.run().await,
         Command::Doctor(doctor) => return doctor.run().await,
@@ -82,6 +84,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Fetch => up::fetch()?,
         Command::Client(command) => return Box::pin(client::run(command)).await,
+        Command::Admin(admin) => return Box::pin(admin.run()).await,
         Command::Openapi => say(&api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }

@@ -1,5 +1,6 @@
 //! `kiln`: every part of Kiln in one program, chosen by its first argument.
 
+mod admin;
 mod api_document;
 mod assemble;
 mod client;

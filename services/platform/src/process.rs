@@ -6,6 +6,7 @@ use anyhow::Context;
 use axum::Router;
 use kiln_bus::Bus;
 use kiln_db::Database;
+use kiln_http::Edge;
 use kiln_runtime::serving::{ServeOptions, serve};
 use kiln_runtime::{Deps, Service, Task};
 use secrecy::ExposeSecret;
@@ -28,6 +29,7 @@ pub struct Process {
     services: Vec<Service>,
     databases: Vec<Database>,
     buses: Vec<Bus>,
+    edge: Edge,
 }
 
 /// Where a process serves.
@@ -39,7 +41,8 @@ pub struct Listeners {
 impl Process {
     /// Connects and builds each service of `targets`, one after the other.
     pub async fn build(targets: &[Target], settings: &Settings, shutdown: &CancellationToken) -> anyhow::Result<Self> {
-        let mut process = Self { services: Vec::new(), databases: Vec::new(), buses: Vec::new() };
+        let mut process =
+            Self { services: Vec::new(), databases: Vec::new(), buses: Vec::new(), edge: Edge::new(&settings.http) };
         for target in targets {
             if *target == Target::Web {
                 process.services.push(kiln_web::service());
@@ -81,7 +84,7 @@ impl Process {
             }
         }
         let servers = TaskTracker::new();
-        let router = assemble::router(routes, readiness);
+        let router = assemble::router(routes, readiness, self.edge);
         servers.spawn(serve(listeners.public, router, ServeOptions::default(), shutdown.clone()));
         if let Some((listener, router)) = listeners.metrics {
             servers.spawn(serve(listener, router, ServeOptions::default(), shutdown.clone()));
@@ -107,7 +110,7 @@ impl Process {
 
 async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
     match target {
-        Target::Auth => kiln_auth::build(settings.auth, deps).await,
+        Target::Auth => kiln_auth::build(settings.auth.clone(), deps).await,
         Target::Scheduler => kiln_scheduler::build(settings.scheduler.clone(), deps).await,
         Target::Executor => kiln_executor::build(settings.executor.clone(), deps).await,
         Target::Result => kiln_result::build(settings.result.clone(), deps).await,

@@ -25,6 +25,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     pub database: DatabaseSettings,
     pub nats: NatsSettings,
+    /// Rates and trusted proxies.
+    pub http: kiln_http::EdgeConfig,
     pub auth: kiln_auth::Config,
     pub scheduler: kiln_scheduler::Config,
     pub executor: kiln_executor::Config,
@@ -75,6 +77,7 @@ impl Default for Settings {
             metrics_listen: None,
             database: DatabaseSettings::default(),
             nats: NatsSettings::default(),
+            http: kiln_http::EdgeConfig::default(),
             auth: kiln_auth::Config::default(),
             scheduler: kiln_scheduler::Config::default(),
             executor: kiln_executor::Config::default(),
@@ -107,7 +110,12 @@ impl Settings {
     /// Reads `--config`, else the file that `KILN_CONFIG` names, else no file; then the environment.
     pub fn load(file: Option<PathBuf>) -> anyhow::Result<Self> {
         let file = file.or_else(|| std::env::var_os("KILN_CONFIG").map(PathBuf::from));
-        Ok(config::load(file.as_deref().map(Path::new), &RESERVED)?)
+        let mut settings: Self = config::load(file.as_deref().map(Path::new), &RESERVED)?;
+        // The contract's own name for it.
+        if let Some(directory) = std::env::var_os("KILN_MAIL_DIR").filter(|directory| !directory.is_empty()) {
+            settings.auth.mail.directory = Some(directory.into());
+        }
+        Ok(settings)
     }
 
     /// Puts what the settings leave open below the data directory `home` of `kiln up`.

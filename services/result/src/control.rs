@@ -28,7 +28,7 @@ impl Results {
         let left = query.until.duration_since(Timestamp::now()).max(jiff::SignedDuration::ZERO).unsigned_abs();
         let waited = tokio::time::timeout(left, self.wait_for_end(query.tenant_id, query.execution_id)).await;
         let tag = match waited {
-            Ok(progress) => progress.map(|_| AWAIT_ENDED)?,
+            Ok(ended) => ended.map(|()| AWAIT_ENDED)?,
             Err(_) => AWAIT_LIVE,
         };
         let document = self.document(query.tenant_id, query.execution_id).await?;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use kiln_db::TenantTx;
 use kiln_domain::{ExecutionId, TenantId};
-use kiln_events::{ExecutionRecord, subject};
+use kiln_events::{ExecutionRecord, Stored, subject};
 use kiln_http::{Execution, Printed, Problem};
 
 use crate::Results;
@@ -12,7 +13,7 @@ use crate::store::{self, Kind, Progress};
 
 /// How long the store may lag behind the scheduler's last word.
 const LAG: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// An execution of the tenant, wherever it is known.
 pub struct Known {
@@ -25,9 +26,14 @@ impl Results {
     /// The execution's record: ours once it has ended, else the scheduler's. 404 when the tenant has no such execution.
     pub async fn find(&self, tenant: TenantId, execution: ExecutionId) -> Result<Known, Problem> {
         let progress = self.progress(tenant, execution).await?;
-        if let Some(Progress { record: Some(record), .. }) = &progress {
-            return Ok(Known { record: record.clone(), progress });
+        match ended(progress.as_ref()) {
+            Some(record) => Ok(Known { record, progress }),
+            None => self.find_live(tenant, execution, progress).await,
         }
+    }
+
+    /// As the scheduler knows it; the store had no end of it a moment ago.
+    async fn find_live(&self, tenant: TenantId, execution: ExecutionId, progress: Option<Progress>) -> Result<Known, Problem> {
         let record = self.describe(tenant, execution).await?.ok_or_else(Problem::not_found)?;
         if !record.status.is_terminal() {
             return Ok(Known { record, progress });
@@ -40,9 +46,22 @@ impl Results {
     /// The whole execution, with what it has printed so far.
     pub async fn document(&self, tenant: TenantId, execution: ExecutionId) -> Result<Execution, Problem> {
         let _permit = self.documents.acquire().await.map_err(Problem::internal)?;
-        let known = self.find(tenant, execution).await?;
+        let mut tx = self.database.tenant(tenant).await?;
+        let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
+        if let (Some(record), Some(progress)) = (ended(progress.as_ref()), &progress) {
+            let printed = printed(&mut tx, execution, progress.attempt).await?;
+            tx.commit().await?;
+            return Ok(Execution::new(record, Some(printed)));
+        }
+        tx.commit().await?;
+        let known = self.find_live(tenant, execution, progress).await?;
         let printed = match &known.progress {
-            Some(progress) => self.printed(tenant, execution, progress.attempt).await?,
+            Some(progress) => {
+                let mut tx = self.database.tenant(tenant).await?;
+                let printed = printed(&mut tx, execution, progress.attempt).await?;
+                tx.commit().await?;
+                printed
+            }
             None => Printed::default(),
         };
         Ok(Execution::new(known.record, Some(printed)))
@@ -64,49 +83,57 @@ impl Results {
 
     /// Waits until the end is stored, for as long as the store may lag.
     async fn stored_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<Progress, Problem> {
-        let ended = self.wait_for_end(tenant, execution);
-        match tokio::time::timeout(LAG, ended).await {
-            Ok(progress) => progress,
-            Err(_) => Err(Problem::unavailable("The output is still being stored; try again.")),
-        }
+        let late = || Problem::unavailable("The output is still being stored; try again.");
+        tokio::time::timeout(LAG, self.wait_for_end(tenant, execution)).await.map_err(|_| late())??;
+        self.progress(tenant, execution).await?.ok_or_else(Problem::not_found)
     }
 
     /// Waits, without a deadline of its own, until the end is stored.
-    pub async fn wait_for_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<Progress, Problem> {
+    pub async fn wait_for_end(&self, tenant: TenantId, execution: ExecutionId) -> Result<(), Problem> {
         let mut notices = self.bus.client().subscribe(subject::stored(tenant, execution)).await.map_err(Problem::internal)?;
         loop {
-            if let Some(progress) = self.progress(tenant, execution).await?
-                && progress.ended_seq.is_some()
-            {
-                return Ok(progress);
+            if ended(self.progress(tenant, execution).await?.as_ref()).is_some() {
+                return Ok(());
             }
-            // A notice, or a look of our own should one have been missed.
-            let _ = tokio::time::timeout(LOOK_EVERY, notices.next()).await;
+            let told = async {
+                while let Some(notice) = notices.next().await {
+                    if serde_json::from_slice::<Stored>(&notice.payload).is_ok_and(|stored| stored.ended) {
+                        return;
+                    }
+                }
+                std::future::pending::<()>().await;
+            };
+            // A look of our own should the notice have been missed.
+            if tokio::time::timeout(LOOK_EVERY, told).await.is_ok() {
+                return Ok(());
+            }
         }
     }
+}
 
-    async fn printed(&self, tenant: TenantId, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
-        let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
-        let mut after = 0;
-        let mut tx = self.database.tenant(tenant).await?;
-        loop {
-            let frames = store::frames(&mut tx, execution, attempt, after).await?;
-            let full = frames.len() == store::PAGE;
-            for frame in frames {
-                after = frame.seq;
-                match frame.kind {
-                    Kind::Stdout => stdout.extend_from_slice(&frame.body),
-                    Kind::Stderr => stderr.extend_from_slice(&frame.body),
-                    Kind::Display => outputs.push(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
-                    Kind::Status => {}
-                }
-            }
-            if !full {
-                break;
+/// The record of an execution whose end is stored.
+fn ended(progress: Option<&Progress>) -> Option<ExecutionRecord> {
+    progress?.record.clone()
+}
+
+async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
+    let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut after = 0;
+    loop {
+        let frames = store::frames(tx, execution, attempt, after).await?;
+        let full = frames.len() == store::PAGE;
+        for frame in frames {
+            after = frame.seq;
+            match frame.kind {
+                Kind::Stdout => stdout.extend_from_slice(&frame.body),
+                Kind::Stderr => stderr.extend_from_slice(&frame.body),
+                Kind::Display => outputs.push(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
+                Kind::Status => {}
             }
         }
-        tx.commit().await?;
-        Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs })
+        if !full {
+            return Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs });
+        }
     }
 }
 

@@ -76,6 +76,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         Task::new("result-verifier", verifier.run(shutdown())),
         ingest::task(&results, shutdown()),
         deletion::task(&results, shutdown()),
+        deletion::purge_task(&results, shutdown()),
         control::task(&results, shutdown()),
     ];
     let ready = {

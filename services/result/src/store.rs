@@ -215,3 +215,16 @@ pub async fn delete(tx: &mut TenantTx, execution: ExecutionId) -> Result<(), sql
         .await
         .map(drop)
 }
+
+/// Executions that are still kept of the tenant.
+pub async fn left_of_tenant(tx: &mut SystemTx, tenant: TenantId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM result.execution WHERE tenant_id = $1"#, tenant.0)
+        .fetch_one(&mut **tx)
+        .await
+}
+
+/// Forgets whatever is kept of the tenant.
+pub async fn forget_tenant(tx: &mut SystemTx, tenant: TenantId) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM result.execution WHERE tenant_id = $1", tenant.0).execute(&mut **tx).await?;
+    sqlx::query!("DELETE FROM result.idempotency WHERE tenant_id = $1", tenant.0).execute(&mut **tx).await.map(drop)
+}

@@ -82,6 +82,16 @@ class _Imports:
         self.steps = {"matplotlib": self._library, "matplotlib.pyplot": self._pyplot}
         self.display = display
 
+    def begin(self):
+        """What a zygote has imported is prepared now, the rest when it is imported."""
+        for name in [name for name in self.steps if name in sys.modules]:
+            del self.steps[name]
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            _attach(self.display, pyplot)
+        if self.steps:
+            sys.meta_path.insert(0, self)
+
     def find_spec(self, name, path=None, target=None):
         step = self.steps.pop(name, None)
         if step is None:
@@ -172,14 +182,24 @@ def _write_through():
         setattr(sys, "__{}__".format(name), new)
 
 
+def _become_zygote():
+    """Waits for a program, with modules imported ahead; returns in each program's process."""
+    _offer_font_list()
+    with open(os.environ["KILN_ZYGOTE"]) as file:
+        text = file.read()
+    exec(compile(text, "<zygote>", "exec"), {})
+
+
 def _start():
+    if "KILN_ZYGOTE" in os.environ:
+        _become_zygote()
     if sys.version_info < (3, 7):
         _write_through()
     # Taken away, so that only this process shows figures and its children never mistake a descriptor of their own.
     descriptor = os.environ.pop("KILN_DISPLAY_FD", "")
     if descriptor.isdigit():
         try:
-            sys.meta_path.insert(0, _Imports(_Display(int(descriptor))))
+            _Imports(_Display(int(descriptor))).begin()
         except OSError:
             pass  # No such descriptor: nobody is looking.
 

@@ -55,6 +55,11 @@ impl<'a> Controls<'a> {
     /// Sets them all on the calling process, which must be single-threaded and about to `execve`.
     pub fn set(self) -> Result<(), Failed> {
         default_signals().map_err(|errno| ("signals", errno))?;
+        self.set_on_fork()
+    }
+
+    /// Sets them on a single-threaded process that goes on as it is, so with the signal handlers it has.
+    pub fn set_on_fork(self) -> Result<(), Failed> {
         self.limits().map_err(|errno| ("rlimits", errno))?;
         // The runner is not dumpable, so its child's files in /proc would belong to somebody else.
         nix::sys::prctl::set_dumpable(true).map_err(|errno| ("dumpable", errno))?;
@@ -64,6 +69,8 @@ impl<'a> Controls<'a> {
             let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
             nix::unistd::setresgid(group, group, group).map_err(|errno| ("group", errno))?;
             nix::unistd::setresuid(user, user, user).map_err(|errno| ("user", errno))?;
+            // Another user's process would not be, until it executes something.
+            nix::sys::prctl::set_dumpable(true).map_err(|errno| ("dumpable", errno))?;
         }
         clear_capabilities().map_err(|errno| ("capabilities", errno))?;
         nix::sys::prctl::set_no_new_privs().map_err(|errno| ("no_new_privs", errno))?;
@@ -73,7 +80,7 @@ impl<'a> Controls<'a> {
                 return Err(("landlock", Errno::ENOSYS));
             }
         }
-        self.filters.install().map_err(|_| ("seccomp", Errno::last()))
+        if self.confinement.seccomp { self.filters.install().map_err(|_| ("seccomp", Errno::last())) } else { Ok(()) }
     }
 
     fn limits(&self) -> nix::Result<()> {

@@ -84,7 +84,7 @@ struct Image {
 impl Image {
     fn of(program: &Program) -> Result<Self, Failed> {
         let text = |text: String| CString::new(text).map_err(|_| ("NUL in an argument", Errno::EINVAL));
-        let argv: Vec<_> = program.argv.iter().cloned().map(text).collect::<Result<_, _>>()?;
+        let argv: Vec<_> = program.argv.iter().chain(&program.args).cloned().map(text).collect::<Result<_, _>>()?;
         let env = program.env.iter().map(|(name, value)| text(format!("{name}={value}"))).collect::<Result<_, _>>()?;
         if argv.is_empty() { Err(("no arguments", Errno::EINVAL)) } else { Ok(Self { argv, env }) }
     }
@@ -120,7 +120,7 @@ impl Image {
 
 /// Puts the program's ends at 0 to 3 and the failure pipe at 4, and closes everything else.
 #[expect(unsafe_code, reason = "descriptors are moved to fixed numbers, which have no owners")]
-fn arrange(ends: [RawFd; 4], failure: RawFd) -> nix::Result<()> {
+pub fn arrange(ends: [RawFd; 4], failure: RawFd) -> nix::Result<()> {
     // First out of the way of the fixed numbers, then to them.
     let mut high = [0; 5];
     for (slot, from) in high.iter_mut().zip(ends.into_iter().chain([failure])) {

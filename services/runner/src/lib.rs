@@ -13,12 +13,16 @@ mod link;
 mod output;
 mod supervise;
 mod waiting;
+mod waiting_program;
+mod zygote;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
+
+use waiting_program::WaitingProgram;
 
 pub use filter::{Filters, allowed_system_calls};
 
@@ -29,6 +33,8 @@ pub enum RunnerError {
     NotFirst(i32),
     #[error("descriptor {0} is not open")]
     Descriptor(RawFd),
+    #[error("the program that was to wait has ended")]
+    NoProgram,
     #[error("cannot compile the system call filter")]
     Filter(#[from] seccompiler::BackendError),
     #[error("{step}: {errno}")]
@@ -48,9 +54,10 @@ impl<T> Step<T> for nix::Result<T> {
     }
 }
 
-/// Serves one program over the inherited `descriptor`, then returns. Losing the supervisor is no error:
+/// Serves one program over the inherited `descriptor`, then returns. With `program` the process of that number, a
+/// zygote's child, waits to be the program; without, an interpreter is executed. Losing the supervisor is no error:
 /// process 1 returns, and the kernel kills whatever is left in its namespace.
-pub fn serve_inherited(descriptor: RawFd) -> Result<(), RunnerError> {
+pub fn serve_inherited(descriptor: RawFd, program: Option<i32>) -> Result<(), RunnerError> {
     // `kill(-1)` is how a tree is stopped; anywhere but in a process namespace of its own it would hit the host.
     let process = nix::unistd::getpid().as_raw();
     if process != 1 {
@@ -58,10 +65,11 @@ pub fn serve_inherited(descriptor: RawFd) -> Result<(), RunnerError> {
     }
     nix::sys::prctl::set_dumpable(false).step("become non-dumpable")?;
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).step("die with the spawner")?;
+    let waiting = program.map(WaitingProgram::inherit).transpose()?;
     let control = adopt(descriptor)?;
     let control = fcntl(&control, FcntlArg::F_DUPFD_CLOEXEC(LOW_DESCRIPTORS)).step("move the control descriptor").map(own)?;
     let _reserved = reserve_low_descriptors().step("reserve descriptors")?;
-    supervise::serve(control)
+    supervise::serve(control, waiting)
 }
 
 /// Descriptors below this one are the program's own: input, output, errors, displays, a failed start.

@@ -21,6 +21,7 @@ use crate::launch::{Launched, launch};
 use crate::link::{Link, Peer};
 use crate::output::OutputStream;
 use crate::waiting::somebody_waits;
+use crate::waiting_program::WaitingProgram;
 use crate::{RunnerError, Step};
 
 /// How often the free space of the working directory is looked at.
@@ -32,8 +33,9 @@ const READ_BYTES: usize = 64 * 1024;
 const DRAIN_BYTES: usize = 1024 * 1024;
 
 /// Greets, takes one program, runs it, reports its end. Returns early when the supervisor has gone.
-pub fn serve(control: OwnedFd) -> Result<(), RunnerError> {
-    let filters = Filters::compile()?;
+pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), RunnerError> {
+    // Compiled ahead, but not where nothing will be executed.
+    let filters = if waiting.is_none() { Some(Filters::compile()?) } else { None };
     let children = SigSet::from(Signal::SIGCHLD);
     children.thread_block().step("block SIGCHLD")?;
     let children = SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).step("signalfd")?;
@@ -42,7 +44,12 @@ pub fn serve(control: OwnedFd) -> Result<(), RunnerError> {
     link.send(&Report::Hello { version: VERSION })?;
     let Some(program) = await_program(&mut link)? else { return Ok(()) };
     let started = Instant::now();
-    let launched = match launch(&program, &filters) {
+    let launched = match (waiting, filters) {
+        (Some(waiting), _) => waiting.start(&program),
+        (None, Some(filters)) => launch(&program, &filters),
+        (None, None) => return Err(RunnerError::NoProgram),
+    };
+    let launched = match launched {
         Ok(launched) => launched,
         Err(failure) => {
             link.send(&Report::StartFailed(failure))?;

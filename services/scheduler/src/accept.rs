@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use kiln_domain::LimitError;
 use kiln_events::{ExecutionRecord, Payload, Task, subject};
-use kiln_http::{Hold, Problem};
+use kiln_http::{FieldError, Hold, Problem, Standing};
 
-use crate::admission::{Quota, Refusal, admit};
+use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
 use crate::store::{self, NewExecution, StoredPayload};
 use crate::{Scheduler, dispatcher};
 
@@ -30,14 +32,15 @@ impl Scheduler {
         Ok(StoredPayload::Object(name))
     }
 
-    /// Accepts the execution, or says which quota is spent. Publishes after the commit.
+    /// Accepts the execution, or says which quota is spent; with where the tenant stands with its rate. Publishes after
+    /// the commit.
     pub(crate) async fn accept(
         &self,
-        new: NewExecution,
+        mut new: NewExecution,
         payload: StoredPayload,
         hold: Option<&Hold>,
-    ) -> Result<ExecutionRecord, Problem> {
-        let accepted = self.accept_in_transaction(&new, &payload, hold).await;
+    ) -> Result<(ExecutionRecord, Standing), Problem> {
+        let accepted = self.accept_in_transaction(&mut new, &payload, hold).await;
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
         {
@@ -48,18 +51,21 @@ impl Scheduler {
 
     async fn accept_in_transaction(
         &self,
-        new: &NewExecution,
+        new: &mut NewExecution,
         payload: &StoredPayload,
         hold: Option<&Hold>,
-    ) -> Result<ExecutionRecord, Problem> {
+    ) -> Result<(ExecutionRecord, Standing), Problem> {
         let defaults = Quota {
             max_concurrent: self.config.max_concurrent,
             max_queued: self.config.max_queued,
             executions_per_minute: self.config.executions_per_minute,
+            cpu_ms_per_day: self.config.cpu_ms_per_day,
+            ceilings: Ceilings::default(),
         };
         let mut tx = self.database.tenant(new.tenant).await?;
         let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
         let admitted = admit(load, quota, new.created_at).map_err(refused)?;
+        new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(above_plan)?;
         let dispatched = admitted.may_start && self.fleet.can_start(&new.runtime, Instant::now());
         store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
@@ -77,7 +83,7 @@ impl Scheduler {
         } else {
             self.wake.notify_one();
         }
-        Ok(new.record())
+        Ok((new.record(), standing(quota, admitted, new.created_at)))
     }
 }
 
@@ -91,19 +97,40 @@ fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
         workspace_id: new.workspace_id,
         dispatched_at: new.created_at,
         payload: payload.clone().source(),
+        has_secrets: !new.secrets.is_empty(),
     }
+}
+
+/// Limits that the installation would allow and the tenant's plan does not.
+fn above_plan(wrong: Vec<LimitError>) -> Problem {
+    Problem::invalid(wrong.iter().map(|limit| FieldError::new(format!("/limits/{}", limit.field), limit.to_string())).collect())
 }
 
 fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Suspended => Problem::new(StatusCode::FORBIDDEN, "tenant_suspended", "This tenant is suspended."),
+        Refusal::CpuTime { per_day_ms, retry_after_s } => {
+            let detail =
+                format!("This tenant may use {per_day_ms} ms of CPU time a day, which is spent; the day ends at midnight UTC.");
+            Problem::too_many("cpu_ms_per_day", detail, retry_after_s)
+        }
         Refusal::QueueFull { max_queued } => {
             Problem::too_many("max_queued", format!("{max_queued} executions of this tenant wait already."), 1)
         }
-        Refusal::Rate { per_minute, retry_after_s } => Problem::too_many(
-            "executions_per_minute",
-            format!("This tenant may submit {per_minute} executions a minute."),
-            retry_after_s,
-        ),
+        Refusal::Rate { per_minute, retry_after_s } => {
+            let detail = format!("This tenant may submit {per_minute} executions a minute.");
+            rate(per_minute, 0, retry_after_s).refusal("executions_per_minute", &detail)
+        }
     }
+}
+
+/// What is left of the minute's executions.
+fn standing(quota: Quota, admitted: Admitted, now: Timestamp) -> Standing {
+    let left = SignedDuration::from_mins(1) - now.duration_since(admitted.minute);
+    let per_minute = quota.executions_per_minute;
+    rate(per_minute, per_minute.saturating_sub(admitted.minute_count), u64::try_from(left.as_secs()).unwrap_or(0).clamp(1, 60))
+}
+
+fn rate(quota: u32, remaining: u32, reset_s: u64) -> Standing {
+    Standing { name: "executions_per_minute", quota, window_s: 60, remaining, reset_s }
 }

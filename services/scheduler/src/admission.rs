@@ -1,6 +1,7 @@
 //! Whether a tenant's execution is accepted, and whether it may start at once. Pure: `(load, quota, now) -> decision`.
 
 use jiff::{SignedDuration, Timestamp};
+use kiln_domain::{LimitError, LimitRange, Limits, LimitsPatch};
 
 /// What a tenant may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +9,17 @@ pub struct Quota {
     pub max_concurrent: u32,
     pub max_queued: u32,
     pub executions_per_minute: u32,
+    /// CPU time of a day (UTC).
+    pub cpu_ms_per_day: u64,
+    pub ceilings: Ceilings,
+}
+
+/// What the tenant's plan lets one run ask for; none leaves the installation's range.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    pub timeout_ms: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub cpu_millis: Option<u64>,
 }
 
 /// What a tenant holds.
@@ -19,6 +31,8 @@ pub struct Load {
     pub active: u32,
     pub minute: Timestamp,
     pub minute_count: u32,
+    /// Of executions that ended today (UTC).
+    pub cpu_ms_spent: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +44,11 @@ pub enum Refusal {
     /// The rate is spent until the minute ends.
     Rate {
         per_minute: u32,
+        retry_after_s: u64,
+    },
+    /// The day's CPU time is spent until midnight (UTC).
+    CpuTime {
+        per_day_ms: u64,
         retry_after_s: u64,
     },
 }
@@ -49,6 +68,9 @@ pub fn admit(load: Load, quota: Quota, now: Timestamp) -> Result<Admitted, Refus
     if load.suspended {
         return Err(Refusal::Suspended);
     }
+    if load.cpu_ms_spent >= quota.cpu_ms_per_day {
+        return Err(Refusal::CpuTime { per_day_ms: quota.cpu_ms_per_day, retry_after_s: until_midnight_s(now) });
+    }
     let elapsed = now.duration_since(load.minute);
     let (minute, counted) = if (SignedDuration::ZERO..SignedDuration::from_mins(1)).contains(&elapsed) {
         (load.minute, load.minute_count)
@@ -67,16 +89,52 @@ pub fn admit(load: Load, quota: Quota, now: Timestamp) -> Result<Admitted, Refus
     Ok(Admitted { may_start, minute, minute_count: counted + 1 })
 }
 
+/// Seconds until the next day begins in UTC.
+fn until_midnight_s(now: Timestamp) -> u64 {
+    const DAY_S: i64 = 24 * 3600;
+    u64::try_from(DAY_S - now.as_second().rem_euclid(DAY_S)).unwrap_or(1)
+}
+
+impl Ceilings {
+    /// The limits of a run under the plan: what was asked for must fit, what was left to the default is lowered.
+    pub fn apply(self, limits: Limits, asked: LimitsPatch) -> Result<Limits, Vec<LimitError>> {
+        let mut errors = Vec::new();
+        let minimum = LimitRange::DEFAULT.minimum;
+        let mut choose = |field, value: u64, asked: Option<u64>, ceiling: Option<u64>, minimum: u64| {
+            let Some(maximum) = ceiling.map(|ceiling| ceiling.max(minimum)) else { return value };
+            if asked.is_some() && value > maximum {
+                errors.push(LimitError { field, minimum, maximum });
+            }
+            value.min(maximum)
+        };
+        let limits = Limits {
+            timeout_ms: choose("timeout_ms", limits.timeout_ms, asked.timeout_ms, self.timeout_ms, minimum.timeout_ms),
+            memory_bytes: choose(
+                "memory_bytes",
+                limits.memory_bytes,
+                asked.memory_bytes,
+                self.memory_bytes,
+                minimum.memory_bytes,
+            ),
+            cpu_millis: choose("cpu_millis", limits.cpu_millis, asked.cpu_millis, self.cpu_millis, minimum.cpu_millis),
+            ..limits
+        };
+        if errors.is_empty() { Ok(limits) } else { Err(errors) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const QUOTA: Quota = Quota { max_concurrent: 2, max_queued: 3, executions_per_minute: 10 };
+    const CEILINGS: Ceilings = Ceilings { timeout_ms: Some(1000), memory_bytes: None, cpu_millis: Some(1) };
+    const QUOTA: Quota =
+        Quota { max_concurrent: 2, max_queued: 3, executions_per_minute: 10, cpu_ms_per_day: 5000, ceilings: CEILINGS };
 
     fn idle() -> Load {
-        Load { suspended: false, queued: 0, active: 0, minute: Timestamp::UNIX_EPOCH, minute_count: 0 }
+        Load { suspended: false, queued: 0, active: 0, minute: Timestamp::UNIX_EPOCH, minute_count: 0, cpu_ms_spent: 0 }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -104,6 +162,24 @@ mod tests {
         let spent = Load { minute: at(0), minute_count: 10, ..idle() };
         assert_eq!(admit(spent, QUOTA, at(20)), Err(Refusal::Rate { per_minute: 10, retry_after_s: 41 }));
         assert_eq!(admit(spent, QUOTA, at(60)).unwrap().minute_count, 1);
+    }
+
+    #[test]
+    fn a_spent_budget_says_when_the_day_ends() {
+        let now: Timestamp = "2026-03-01T23:59:50Z".parse().unwrap();
+        let spent = Load { cpu_ms_spent: 5000, ..idle() };
+        assert_eq!(admit(spent, QUOTA, now), Err(Refusal::CpuTime { per_day_ms: 5000, retry_after_s: 10 }));
+        assert!(admit(Load { cpu_ms_spent: 4999, ..idle() }, QUOTA, now).is_ok());
+    }
+
+    #[test]
+    fn a_plan_lowers_defaults_and_refuses_wishes() {
+        let default = CEILINGS.apply(Limits::DEFAULT, LimitsPatch::default()).unwrap();
+        // No plan goes below what a run needs at least.
+        assert_eq!((default.timeout_ms, default.cpu_millis, default.memory_bytes), (1000, 100, Limits::DEFAULT.memory_bytes));
+        let asked = LimitsPatch { timeout_ms: Some(2000), ..LimitsPatch::default() };
+        let refused = CEILINGS.apply(Limits { timeout_ms: 2000, ..Limits::DEFAULT }, asked).unwrap_err();
+        assert_eq!(refused, [LimitError { field: "timeout_ms", minimum: 100, maximum: 1000 }]);
     }
 
     proptest! {

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use kiln_domain::InstanceId;
 use kiln_events::Heartbeat;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// An executor that has not called for so long is given no more work.
 const SILENT_AFTER: Duration = Duration::from_secs(4);
@@ -24,14 +27,47 @@ struct Member {
     slots: u32,
     draining: bool,
     runtimes: BTreeSet<String>,
+    pool: String,
+    isolation: String,
+    running: usize,
     last_call: Instant,
+}
+
+/// An executor, as those who run the installation see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ExecutorView {
+    pub id: String,
+    /// One start of its process.
+    pub instance: Uuid,
+    pub pool: String,
+    /// Runs that it can hold at once.
+    pub slots: u32,
+    pub running: usize,
+    /// It takes no new work.
+    pub draining: bool,
+    /// It has called lately.
+    pub live: bool,
+    /// Since its last call.
+    pub silent_ms: u64,
+    /// Tier of its sandboxes.
+    pub isolation: String,
+    pub runtimes: Vec<String>,
 }
 
 impl Fleet {
     /// Notes a call; true when this start of the executor has not called before.
     pub fn heard(&self, call: &Heartbeat, now: Instant) -> bool {
         let runtimes = call.runtimes.iter().filter(|runtime| runtime.available).map(|runtime| runtime.id.clone()).collect();
-        let member = Member { instance: call.instance, slots: call.slots, draining: call.draining, runtimes, last_call: now };
+        let member = Member {
+            instance: call.instance,
+            slots: call.slots,
+            draining: call.draining,
+            runtimes,
+            pool: call.pool.clone(),
+            isolation: call.isolation.clone(),
+            running: call.running.len(),
+            last_call: now,
+        };
         let before = self.lock().insert(call.executor_id.clone(), member);
         before.is_none_or(|before| before.instance != call.instance)
     }
@@ -63,6 +99,28 @@ impl Fleet {
     /// The database's count.
     pub fn set_outstanding(&self, count: i64) {
         self.outstanding.store(count, Ordering::Relaxed);
+    }
+
+    /// Every executor that has called since this scheduler started, by name.
+    pub fn view(&self, now: Instant) -> Vec<ExecutorView> {
+        let mut executors: Vec<_> = self
+            .lock()
+            .iter()
+            .map(|(id, member)| ExecutorView {
+                id: id.clone(),
+                instance: member.instance.0,
+                pool: member.pool.clone(),
+                slots: member.slots,
+                running: member.running,
+                draining: member.draining,
+                live: member.is_live(now),
+                silent_ms: u64::try_from(now.duration_since(member.last_call).as_millis()).unwrap_or(u64::MAX),
+                isolation: member.isolation.clone(),
+                runtimes: member.runtimes.iter().cloned().collect(),
+            })
+            .collect();
+        executors.sort_by(|one, other| one.id.cmp(&other.id));
+        executors
     }
 
     /// Slots of all live executors.
@@ -105,6 +163,7 @@ mod tests {
             runtimes: vec![runtime],
             running: Vec::new(),
             draining: false,
+            cpu_ms: std::collections::BTreeMap::new(),
         }
     }
 

@@ -11,9 +11,11 @@ mod dispatcher;
 mod fairness;
 mod finisher;
 mod fleet;
+mod purge;
 mod reconciler;
 mod routes;
 mod runtimes;
+mod secrets;
 mod store;
 mod tenants;
 

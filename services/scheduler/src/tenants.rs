@@ -1,49 +1,104 @@
-//! What the auth service says of tenants: their quotas and suspension, copied to the scheduler's own schema.
+//! What the auth service says of tenants: their limits and suspension, copied to the scheduler's own schema; and that one
+//! is gone, see `purge.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
 use kiln_bus::{Delivery, Outcome};
+use kiln_db::SystemTx;
+use kiln_domain::{ReasonCode, TenantId};
 use kiln_events::{Envelope, TenantChanged, subject};
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
-use crate::Scheduler;
+use crate::{Scheduler, store};
 
-/// Tenants that appear and that change.
+/// Tenants that appear, that change, that go.
 const TENANT_EVENTS: &str = "kiln.event.v1.auth.tenant.*";
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// Enough for the runs of a deleted tenant to end, however they end.
+const MAX_DELIVER: i64 = 60;
 
 pub fn task(scheduler: &Arc<Scheduler>, shutdown: CancellationToken) -> Task {
     let scheduler = Arc::clone(scheduler);
     Task::new("scheduler-tenants", async move {
-        let consumer =
-            scheduler.bus.consumer(subject::EVENTS, "scheduler-tenants", TENANT_EVENTS, Duration::from_secs(30), 20).await?;
-        consumer.run_batches(shutdown, |batch| copy(&scheduler, batch)).await
+        let name = "scheduler-tenants";
+        let consumer = scheduler.bus.consumer(subject::EVENTS, name, TENANT_EVENTS, ACK_WAIT, MAX_DELIVER).await?;
+        consumer.run_batches(shutdown, |batch| hear(&scheduler, batch)).await
     })
 }
 
-async fn copy(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<TenantChanged>>>) -> anyhow::Result<Vec<Outcome>> {
-    let mut tx = scheduler.database.system().await?;
-    for delivery in &batch {
-        let (tenant, changed) = (delivery.payload.tenant_id, &delivery.payload.payload);
-        let quota = changed.quota.unwrap_or_default();
-        let count = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
-        sqlx::query!(
-            "INSERT INTO scheduler.tenant AS t (tenant_id, suspended, max_concurrent, max_queued, executions_per_minute)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (tenant_id) DO UPDATE
-             SET suspended = EXCLUDED.suspended, max_concurrent = EXCLUDED.max_concurrent, max_queued = EXCLUDED.max_queued,
-                 executions_per_minute = EXCLUDED.executions_per_minute",
-            tenant.0,
-            changed.suspended,
-            count(quota.max_concurrent),
-            count(quota.max_queued),
-            count(quota.executions_per_minute),
-        )
-        .execute(&mut *tx)
-        .await?;
+async fn hear(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<serde_json::Value>>>) -> anyhow::Result<Vec<Outcome>> {
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for delivery in batch {
+        let Envelope { tenant_id, occurred_at, payload, .. } = delivery.payload;
+        if delivery.subject == subject::TENANT_DELETED {
+            outcomes.push(scheduler.purge(tenant_id).await?);
+            continue;
+        }
+        let Ok(changed) = serde_json::from_value::<TenantChanged>(payload) else {
+            tracing::error!(subject = delivery.subject, "an event of a tenant cannot be read; rejected");
+            outcomes.push(Outcome::Reject);
+            continue;
+        };
+        let mut tx = scheduler.database.system().await?;
+        let news = copy(&mut tx, tenant_id, occurred_at, &changed).await?;
+        tx.commit().await?;
+        if news && changed.suspended {
+            scheduler.stop_running(tenant_id, ReasonCode::TenantSuspended).await?;
+        }
+        outcomes.push(Outcome::Done);
     }
-    tx.commit().await?;
     scheduler.wake.notify_one();
-    Ok(vec![Outcome::Done; batch.len()])
+    Ok(outcomes)
+}
+
+/// Takes over how the tenant is, unless something newer is known; returns whether it was news.
+async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &TenantChanged) -> Result<bool, sqlx::Error> {
+    let quota = changed.quota.unwrap_or_default();
+    let count = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
+    let amount = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+    let done = sqlx::query!(
+        "INSERT INTO scheduler.tenant AS t (tenant_id, suspended, max_concurrent, max_queued, executions_per_minute,
+            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (tenant_id) DO UPDATE
+         SET suspended = EXCLUDED.suspended, max_concurrent = EXCLUDED.max_concurrent, max_queued = EXCLUDED.max_queued,
+             executions_per_minute = EXCLUDED.executions_per_minute, cpu_ms_per_day = EXCLUDED.cpu_ms_per_day,
+             max_timeout_ms = EXCLUDED.max_timeout_ms, max_memory_bytes = EXCLUDED.max_memory_bytes,
+             max_cpu_millis = EXCLUDED.max_cpu_millis, told_at = EXCLUDED.told_at
+         WHERE t.told_at < EXCLUDED.told_at AND NOT t.deleted",
+        tenant.0,
+        changed.suspended,
+        count(quota.max_concurrent),
+        count(quota.max_queued),
+        count(quota.executions_per_minute),
+        amount(quota.cpu_ms_per_day),
+        amount(quota.max_timeout_ms),
+        amount(quota.max_memory_bytes),
+        amount(quota.max_cpu_millis),
+        at.to_sqlx() as _,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+impl Scheduler {
+    /// Has everything that runs for the tenant stopped for this cause; each executor reports the end. Returns how many ran.
+    pub(crate) async fn stop_running(&self, tenant: TenantId, cause: ReasonCode) -> anyhow::Result<usize> {
+        let mut tx = self.database.system().await?;
+        store::lock_tenants(&mut tx, &[tenant]).await?;
+        let running = store::running(&mut tx, tenant).await?;
+        for row in &running {
+            store::request_stop(&mut tx, tenant, kiln_domain::ExecutionId(row.id), cause).await?;
+        }
+        tx.commit().await?;
+        for row in &running {
+            self.tell_executor(&row.record()?, cause).await;
+        }
+        Ok(running.len())
+    }
 }

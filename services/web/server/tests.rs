@@ -1,15 +1,20 @@
+use std::net::SocketAddr;
+
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http_body_util::BodyExt as _;
+use kiln_http::{Edge, EdgeConfig};
 use tower::ServiceExt as _;
 
 use super::*;
 
 async fn send(method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
-    let mut request = axum::http::Request::builder().method(method).uri(path);
+    let peer = ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 9)));
+    let mut request = axum::http::Request::builder().method(method).uri(path).extension(peer);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let router = kiln_http::layers(router());
+    let router = kiln_http::layers(router(), Edge::new(&EdgeConfig::default()));
     let (parts, body) = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
     (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
 }

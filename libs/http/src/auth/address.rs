@@ -1,13 +1,13 @@
 //! The address a request came from, for throttles and the audit log.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr};
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::Problem;
+use crate::{Problem, RequestContext};
 
-/// The peer's address. Headers such as `X-Forwarded-For` are not believed.
+/// The client's address: the peer's, unless that is a proxy which the operator trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(pub IpAddr);
 
@@ -28,11 +28,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let ConnectInfo(peer) = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .ok_or_else(|| Problem::internal("the server does not pass on its peers' addresses"))?;
-        Ok(Self(peer.ip().to_canonical()))
+        RequestContext::of(&parts.extensions).map(RequestContext::address)
     }
 }
 

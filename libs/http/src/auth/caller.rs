@@ -3,12 +3,14 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use jiff::Timestamp;
 use kiln_domain::{ApiKeyId, Role, Scope, SignInId, TenantId, UserId};
 use uuid::Uuid;
 
+use super::operations;
 use super::verifier::{Verifier, VerifyError};
 use super::{ApiKeyIdentity, Permission, UserIdentity};
-use crate::Problem;
+use crate::{Problem, RequestContext};
 
 /// Who calls, and for which tenant. Only verification makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// A person, signed in.
-    User { user_id: UserId, role: Role, sign_in_id: SignInId, platform_admin: bool },
+    User { user_id: UserId, role: Role, sign_in_id: SignInId, platform_admin: bool, known_at: Timestamp },
     /// A program, by an API key of the tenant.
     ApiKey { api_key_id: ApiKeyId, scopes: Vec<Scope>, created_by: UserId },
 }
@@ -72,8 +74,8 @@ impl Caller {
     /// The caller as a person, for routes that no API key reaches.
     pub fn user(&self) -> Result<UserIdentity, Problem> {
         match self.principal {
-            Principal::User { user_id, role, sign_in_id, platform_admin } => {
-                Ok(UserIdentity { user_id, tenant_id: self.tenant_id, role, sign_in_id, platform_admin })
+            Principal::User { user_id, role, sign_in_id, platform_admin, known_at } => {
+                Ok(UserIdentity { user_id, tenant_id: self.tenant_id, role, sign_in_id, platform_admin, known_at })
             }
             Principal::ApiKey { .. } => Err(Problem::forbidden("This route is for people; an API key does not reach it.")),
         }
@@ -82,8 +84,8 @@ impl Caller {
 
 impl From<UserIdentity> for Caller {
     fn from(user: UserIdentity) -> Self {
-        let UserIdentity { user_id, tenant_id, role, sign_in_id, platform_admin } = user;
-        Self { tenant_id, principal: Principal::User { user_id, role, sign_in_id, platform_admin } }
+        let UserIdentity { user_id, tenant_id, role, sign_in_id, platform_admin, known_at } = user;
+        Self { tenant_id, principal: Principal::User { user_id, role, sign_in_id, platform_admin, known_at } }
     }
 }
 
@@ -102,7 +104,11 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Verifier::from_ref(state).from_headers(&parts.headers).await
+        let context = RequestContext::of(&parts.extensions)?;
+        let caller = Verifier::from_ref(state).from_headers(&parts.headers).await;
+        let caller = context.counted(caller)?;
+        operations::check(&caller, parts)?;
+        Ok(caller)
     }
 }
 

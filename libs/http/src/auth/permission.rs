@@ -1,4 +1,4 @@
-//! The one table of what roles and API keys may do.
+//! The one table of what roles and API keys may do. Which operation asks for which permission is in `operations.rs`.
 
 use kiln_domain::{Role, Scope};
 
@@ -18,6 +18,10 @@ pub enum Permission {
     TenantRead,
     /// Change the tenant, its members, invitations and secrets; read its audit log and usage.
     TenantManage,
+    /// Leave the tenant; whoever manages it may make others leave.
+    TenantLeave,
+    /// End the tenant with all it has.
+    TenantDelete,
     /// Make, list and revoke API keys.
     ApiKeysManage,
     /// One's own account, sign-ins and tenants.
@@ -35,7 +39,7 @@ struct Rule {
 }
 
 impl Permission {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ExecutionsRead,
         Self::ExecutionsWrite,
         Self::ExecutionsManage,
@@ -45,6 +49,8 @@ impl Permission {
         Self::SessionsWrite,
         Self::TenantRead,
         Self::TenantManage,
+        Self::TenantLeave,
+        Self::TenantDelete,
         Self::ApiKeysManage,
         Self::Account,
         Self::Platform,
@@ -62,6 +68,8 @@ impl Permission {
             Self::SessionsWrite => rule(Role::Member, &[Scope::SessionsWrite]),
             Self::TenantRead => rule(Role::Viewer, &Scope::ALL),
             Self::TenantManage => rule(Role::Admin, &[Scope::TenantAdmin]),
+            Self::TenantLeave => rule(Role::Viewer, &[Scope::TenantAdmin]),
+            Self::TenantDelete => rule(Role::Owner, &[]),
             Self::ApiKeysManage => rule(Role::Admin, &[]),
             Self::Account => rule(Role::Viewer, &[]),
             Self::Platform => Rule { role: None, scopes: &[] },
@@ -95,8 +103,8 @@ mod tests {
     #[test]
     fn viewers_only_read() {
         let held: Vec<_> = Permission::ALL.into_iter().filter(|permission| permission.held_by_role(Role::Viewer)).collect();
-        use Permission::{Account, ExecutionsRead, FilesRead, SessionsRead, TenantRead};
-        assert_eq!(held, [ExecutionsRead, FilesRead, SessionsRead, TenantRead, Account]);
+        use Permission::{Account, ExecutionsRead, FilesRead, SessionsRead, TenantLeave, TenantRead};
+        assert_eq!(held, [ExecutionsRead, FilesRead, SessionsRead, TenantRead, TenantLeave, Account]);
     }
 
     #[test]
@@ -114,6 +122,6 @@ mod tests {
         assert_eq!(opens(Scope::ExecutionsRead), [P::ExecutionsRead, P::TenantRead]);
         assert_eq!(opens(Scope::ExecutionsWrite), [P::ExecutionsWrite, P::ExecutionsManage, P::TenantRead]);
         assert_eq!(opens(Scope::FilesRead), [P::FilesRead, P::TenantRead]);
-        assert_eq!(opens(Scope::TenantAdmin), [P::TenantRead, P::TenantManage]);
+        assert_eq!(opens(Scope::TenantAdmin), [P::TenantRead, P::TenantManage, P::TenantLeave]);
     }
 }

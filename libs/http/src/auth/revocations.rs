@@ -17,11 +17,19 @@ pub struct Revocations {
 impl Revocations {
     /// Returns whether it was news.
     pub fn add(&mut self, subject: RevokedSubject, revoked_at: Timestamp) -> bool {
-        self.revoked_at.insert(subject, revoked_at).is_none()
+        let known = self.revoked_at.entry(subject).or_insert(Timestamp::MIN);
+        let news = *known < revoked_at;
+        *known = revoked_at.max(*known);
+        news
     }
 
     pub fn contains(&self, subject: RevokedSubject) -> bool {
         self.revoked_at.contains_key(&subject)
+    }
+
+    /// Whether it was revoked at that time or later.
+    pub fn since(&self, subject: RevokedSubject, known_at: Timestamp) -> bool {
+        self.revoked_at.get(&subject).is_some_and(|revoked_at| known_at <= *revoked_at)
     }
 
     /// Forgets what no living token can come from.
@@ -34,6 +42,24 @@ impl Revocations {
 mod tests {
     use super::*;
     use kiln_domain::SignInId;
+
+    #[test]
+    fn what_was_learnt_of_a_person_later_stays_good() {
+        let user = RevokedSubject::User(kiln_domain::UserId::generate());
+        let (before, changed, after) = (at(10), at(20), at(30));
+        let mut revocations = Revocations::default();
+        revocations.add(user, changed);
+        assert!(revocations.since(user, before) && revocations.since(user, changed));
+        assert!(!revocations.since(user, after));
+        // The next change ends that too, and the first one coming again changes nothing.
+        assert!(revocations.add(user, at(40)));
+        assert!(!revocations.add(user, changed));
+        assert!(revocations.since(user, after));
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
 
     #[test]
     fn a_revocation_outlives_every_token_and_is_then_forgotten() {

@@ -11,7 +11,8 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use kiln_bus::{Bus, RequestError};
-use kiln_events::{ApiKeyRevoked, Envelope, SignInRevoked, subject};
+use kiln_domain::{SignInId, UserId};
+use kiln_events::{ApiKeyRevoked, Envelope, SignInRevoked, UserRevoked, subject};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -125,10 +126,14 @@ impl KeySet {
             good
         };
         let expired = good.expires_at_s <= jsonwebtoken::get_current_timestamp();
-        if expired || self.revoked.contains(RevokedSubject::SignIn(good.user.sign_in_id)) {
+        if expired || self.is_revoked(good.user.user_id, good.user.sign_in_id, good.user.known_at) {
             return Err(VerifyError::Invalid);
         }
         Ok(good.user)
+    }
+
+    fn is_revoked(&self, user: UserId, sign_in: SignInId, known_at: Timestamp) -> bool {
+        self.revoked.contains(RevokedSubject::SignIn(sign_in)) || self.revoked.since(RevokedSubject::User(user), known_at)
     }
 
     fn decode(&self, token: &str) -> Result<Good, VerifyError> {
@@ -144,6 +149,7 @@ impl KeySet {
             role: claims.role,
             sign_in_id: claims.sid,
             platform_admin: claims.platform_admin,
+            known_at: claims.known_at().ok_or(VerifyError::Invalid)?,
         };
         Ok(Good { user, expires_at_s: claims.exp })
     }
@@ -227,11 +233,11 @@ impl Verifier {
     }
 
     fn is_revoked(&self, caller: &Caller) -> bool {
-        let subject = match &caller.principal {
-            Principal::User { sign_in_id, .. } => RevokedSubject::SignIn(*sign_in_id),
-            Principal::ApiKey { api_key_id, .. } => RevokedSubject::ApiKey(*api_key_id),
-        };
-        self.0.keys.read().unwrap_or_else(PoisonError::into_inner).revoked.contains(subject)
+        let keys = self.0.keys.read().unwrap_or_else(PoisonError::into_inner);
+        match &caller.principal {
+            Principal::User { user_id, sign_in_id, known_at, .. } => keys.is_revoked(*user_id, *sign_in_id, *known_at),
+            Principal::ApiKey { api_key_id, .. } => keys.revoked.contains(RevokedSubject::ApiKey(*api_key_id)),
+        }
     }
 
     async fn resolve_api_key(&self, sha256: [u8; 32]) -> Result<Option<ApiKeyIdentity>, RequestError> {
@@ -252,6 +258,7 @@ impl Verifier {
         let client = self.0.bus.client();
         let mut sign_ins = client.subscribe(subject::SIGN_IN_REVOKED).await.context("cannot hear of revoked sign-ins")?;
         let mut api_keys = client.subscribe(subject::API_KEY_REVOKED).await.context("cannot hear of revoked API keys")?;
+        let mut users = client.subscribe(subject::USER_REVOKED).await.context("cannot hear of people who changed")?;
         let mut resync = tokio::time::interval(RESYNC_EVERY);
         resync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut since = Timestamp::UNIX_EPOCH;
@@ -264,6 +271,10 @@ impl Verifier {
                 },
                 Some(message) = api_keys.next() => match serde_json::from_slice::<Envelope<ApiKeyRevoked>>(&message.payload) {
                     Ok(event) => self.revoke(RevokedSubject::ApiKey(event.payload.api_key_id), event.payload.revoked_at),
+                    Err(error) => tracing::warn!(%error, "a revocation cannot be read; the next resync has it"),
+                },
+                Some(message) = users.next() => match serde_json::from_slice::<Envelope<UserRevoked>>(&message.payload) {
+                    Ok(event) => self.revoke(RevokedSubject::User(event.payload.user_id), event.payload.revoked_at),
                     Err(error) => tracing::warn!(%error, "a revocation cannot be read; the next resync has it"),
                 },
                 _ = resync.tick() => match self.resync(since).await {

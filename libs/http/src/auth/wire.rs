@@ -56,6 +56,8 @@ pub struct Revoked {
 pub enum RevokedSubject {
     SignIn(SignInId),
     ApiKey(ApiKeyId),
+    /// Ends what was known of the person before: their role, or that they are an admin, has changed.
+    User(UserId),
 }
 
 /// Whose key has this SHA-256, in lower-case hexadecimal?
@@ -104,4 +106,7 @@ pub struct UserIdentity {
     pub role: Role,
     pub sign_in_id: SignInId,
     pub platform_admin: bool,
+    /// When the above was read; a later revocation of [`RevokedSubject::User`] ends it.
+    #[serde(default = "Timestamp::now")]
+    pub known_at: Timestamp,
 }

@@ -40,6 +40,14 @@ pub fn check(password: &str) -> Result<(), Weakness> {
     if is_common(&password.to_lowercase()) { Err(Weakness::Common) } else { Ok(()) }
 }
 
+/// No account has a longer password, so its first bytes are as wrong as the whole.
+pub fn bounded(mut password: String) -> String {
+    if password.len() > MAX_BYTES {
+        password.truncate(password.floor_char_boundary(MAX_BYTES));
+    }
+    password
+}
+
 fn is_common(password: &str) -> bool {
     COMMON_LONG.contains(password) || is_common_repeated(password) || is_two_common(password)
 }

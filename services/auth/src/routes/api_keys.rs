@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use kiln_domain::{ApiKeyId, Scope};
-use kiln_http::auth::{Caller, Permission};
+use kiln_http::auth::Caller;
 use kiln_http::{ApiPath, ApiQuery, Begun, Body, FieldError, Idempotency, Keyed, Page, PageQuery, Problem, ProblemDocument};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -54,7 +54,6 @@ pub async fn create_api_key(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    caller.require(Permission::ApiKeysManage)?;
     let user = caller.user()?;
     let keyed = Keyed {
         database: &app.database,
@@ -129,7 +128,6 @@ pub async fn list_api_keys(
     caller: Caller,
     ApiQuery(page): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ApiKey>>, Problem> {
-    caller.require(Permission::ApiKeysManage)?;
     let (limit, after) = (page.limit()?, page.after()?);
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let rows = api_keys::list(&mut tx, None, after, limit + 1).await?;
@@ -150,7 +148,6 @@ pub async fn get_api_key(
     caller: Caller,
     ApiPath(id): ApiPath<ApiKeyId>,
 ) -> Result<Json<ApiKey>, Problem> {
-    caller.require(Permission::ApiKeysManage)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let found = api_keys::list(&mut tx, Some(id), None, 1).await?;
     tx.commit().await?;
@@ -171,7 +168,6 @@ pub async fn revoke_api_key(
     device: Device,
     ApiPath(id): ApiPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    caller.require(Permission::ApiKeysManage)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let messages = api_keys::revoke(&mut tx, &app.relay, id).await?.ok_or_else(Problem::not_found)?;
     audit::Entry::by(&caller, device.address, "api_key.revoked", &id).write(&mut tx).await?;

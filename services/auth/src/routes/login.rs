@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use kiln_domain::Role;
 use kiln_http::auth::UserIdentity;
 use kiln_http::{ApiJson, Problem, ProblemDocument};
 use serde::Deserialize;
@@ -11,10 +12,9 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::email::Email;
-use crate::rate_limit::with_headers;
 use crate::session::{Session, SignedIn};
 use crate::sign_ins::{self, Device};
-use crate::users::{self, Credentials};
+use crate::users;
 use crate::{audit, login_throttle, password, tenants};
 
 #[derive(Deserialize, ToSchema)]
@@ -28,6 +28,7 @@ pub struct LoginRequest {
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", request_body = LoginRequest, responses(
     (status = 200, body = SignedIn),
     (status = 401, body = ProblemDocument, description = "Unknown address or wrong password."),
+    (status = 403, body = ProblemDocument, description = "The address must be confirmed first."),
     (status = 429, body = ProblemDocument, description = "Too many failed logins of this account from this address."),
 ))]
 pub async fn login(
@@ -49,44 +50,47 @@ pub async fn login(
 
     let usable = known.filter(|known| !known.disabled && request.password.len() <= password::MAX_BYTES);
     let stored = usable.as_ref().and_then(|known| known.password_hash.clone());
-    let right = turn.verify(bounded(request.password), stored).await.map_err(Problem::internal)?;
-    let limit = attempt.headers.clone();
-    let Some(Credentials { user, .. }) = usable.filter(|_| right) else {
+    let right = turn.verify(password::bounded(request.password), stored.clone()).await.map_err(Problem::internal)?;
+    let wrong = || attempt.standing.tell(Problem::unauthorized("The e-mail address or the password is not right."));
+    let Some(user_id) = usable.filter(|_| right).map(|known| known.user.id) else {
         record_failure(&app, account, &device).await?;
-        let problem = Problem::unauthorized("The e-mail address or the password is not right.");
-        return Err(with_headers(problem, &limit));
+        return Err(wrong());
     };
 
     let mut tx = app.database.system().await?;
+    let known_at = users::hold(&mut tx, user_id).await?;
+    // Read again: the password may have been changed, or the account closed, while this one was checked.
+    let now = users::credentials(&mut tx, &folded).await?.filter(|now| now.password_hash == stored && !now.disabled);
+    let user = now.ok_or_else(wrong)?.user;
+    if app.mailer.verifies() && !user.email_verified {
+        app.mailer.send_verification(&user);
+        let detail = "This address is not confirmed yet; follow the link that was sent to it.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "email_not_verified", detail));
+    }
     attempt.succeeded(&mut tx).await?;
     let memberships = users::memberships(&mut tx, user.id).await?;
-    let Some(first) = memberships.first() else {
-        return Err(Problem::forbidden("This account belongs to no tenant."));
+    let (tenant, role, made) = match memberships.first() {
+        Some(first) => {
+            let tenant = tenants::find(&mut tx, first.id).await?;
+            (tenant.ok_or_else(|| Problem::internal("a member's tenant is not there"))?, first.role, Vec::new())
+        }
+        // Their last tenant was deleted, or they had to leave it: they get one of their own, as at sign-up.
+        None => {
+            let (tenant, messages) = tenants::create(&mut tx, &app.relay, &user.name, user.id).await?;
+            (tenant, Role::Owner, messages)
+        }
     };
-    let tenant = tenants::find(&mut tx, first.id).await?.ok_or_else(|| Problem::internal("a member's tenant is not there"))?;
     let sign_in_id = sign_ins::start(&mut tx, &app.config, user.id, &device).await?;
-    let identity = UserIdentity {
-        user_id: user.id,
-        tenant_id: tenant.id,
-        role: first.role,
-        sign_in_id,
-        platform_admin: user.platform_admin,
-    };
+    let identity =
+        UserIdentity { user_id: user.id, tenant_id: tenant.id, role, sign_in_id, platform_admin: user.platform_admin, known_at };
     let session = Session::begin(&mut tx, &app, identity).await?;
     let mut entry = audit::Entry::by(&identity.into(), device.address, "sign_in.started", &sign_in_id);
     entry.email = Some(user.email.clone());
     entry.write(&mut tx).await?;
     tx.commit().await?;
+    app.relay.send(made);
     let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
     session.answer(&app, &headers, StatusCode::OK, body)
-}
-
-/// No account has a longer password, so its first bytes are as wrong as the whole.
-fn bounded(mut password: String) -> String {
-    if password.len() > password::MAX_BYTES {
-        password.truncate(password.floor_char_boundary(password::MAX_BYTES));
-    }
-    password
 }
 
 /// The same row for known and unknown accounts, which it names by their hash only.

@@ -4,7 +4,7 @@ use axum::extract::{FromRef as _, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_http::auth::{Caller, RefreshCookie, Verifier, check_origin};
-use kiln_http::{Problem, ProblemDocument};
+use kiln_http::{Problem, ProblemDocument, RequestContext};
 
 use crate::app::App;
 use crate::session;
@@ -18,9 +18,14 @@ use crate::sign_ins::{Because, Device};
     (status = 204),
     (status = 401, body = ProblemDocument),
 ))]
-pub async fn logout(State(app): State<App>, device: Device, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn logout(
+    State(app): State<App>,
+    context: RequestContext,
+    device: Device,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let cookie = RefreshCookie::of(&headers);
-    let user = caller(&app, &headers, cookie).await?.user()?;
+    let user = context.counted(caller(&app, &headers, cookie).await)?.user()?;
     let mut tx = app.database.system().await?;
     let messages = session::end(&mut tx, &app, &user, user.sign_in_id, Because::Logout, &device).await?;
     tx.commit().await?;

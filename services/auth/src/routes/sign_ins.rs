@@ -11,9 +11,6 @@ use crate::app::App;
 use crate::session;
 use crate::sign_ins::{self, Because, Device, SignIn};
 
-/// Sign-ins ended by one request; more than a person has.
-const MAX_ENDED: i64 = 1000;
-
 /// List my sign-ins
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "auth", security(("bearer" = [])), params(PageQuery), responses(
     (status = 200, body = Page<SignIn>),
@@ -39,10 +36,7 @@ pub async fn list_sign_ins(
 pub async fn end_other_sign_ins(State(app): State<App>, caller: Caller, device: Device) -> Result<StatusCode, Problem> {
     let user = caller.user()?;
     let mut tx = app.database.system().await?;
-    let mut messages = Vec::new();
-    for sign_in in sign_ins::list(&mut tx, &user, None, MAX_ENDED).await?.into_iter().filter(|sign_in| !sign_in.current) {
-        messages.extend(session::end(&mut tx, &app, &user, sign_in.id, Because::ByUser, &device).await?.unwrap_or_default());
-    }
+    let messages = session::end_others(&mut tx, &app, &user, Because::ByUser, &device).await?;
     tx.commit().await?;
     app.relay.send(messages);
     Ok(StatusCode::NO_CONTENT)

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 use kiln_domain::Role;
 use kiln_http::auth::{ClientAddress, UserIdentity};
 use kiln_http::{ApiJson, FieldError, Problem, ProblemDocument};
@@ -55,7 +56,10 @@ pub async fn signup(
     headers: HeaderMap,
     ApiJson(request): ApiJson<SignupRequest>,
 ) -> Result<Response, Problem> {
-    let limit = app.signups.take(address)?;
+    let limit = app
+        .signups
+        .take(&address.network())
+        .map_err(|refused| refused.refusal("rate_limited", "Too many sign-ups from this address; wait and try again."))?;
     let signup = Signup::try_from(request)?;
     let turn = app.hasher.turn().await?;
     let hash = turn.hash(signup.password).await.map_err(Problem::internal)?;
@@ -70,6 +74,7 @@ pub async fn signup(
         role: Role::Owner,
         sign_in_id,
         platform_admin: user.platform_admin,
+        known_at: Timestamp::now(),
     };
     let session = Session::begin(&mut tx, &app, identity).await?;
     let mut entry = audit::Entry::by(&identity.into(), device.address, "account.created", &user.id);
@@ -77,10 +82,13 @@ pub async fn signup(
     entry.write(&mut tx).await?;
     tx.commit().await?;
     app.relay.send(messages);
+    if app.mailer.verifies() {
+        app.mailer.send_verification(&user);
+    }
 
     let body = SignedIn { user, tenant, tokens: session.tokens(&app)? };
     let mut response = session.answer(&app, &headers, StatusCode::CREATED, body)?;
-    response.headers_mut().extend(limit);
+    response.headers_mut().extend(limit.headers());
     Ok(response)
 }
 

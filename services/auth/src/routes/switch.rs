@@ -36,9 +36,10 @@ pub async fn switch(
 ) -> Result<Response, Problem> {
     let user = caller.user()?;
     let mut tx = app.database.system().await?;
+    let known_at = users::hold(&mut tx, user.user_id).await?;
     let role = users::role(&mut tx, user.user_id, request.tenant_id).await?;
     let role = role.ok_or_else(|| Problem::invalid_field("/tenant_id", "is no tenant that you belong to"))?;
-    let identity = UserIdentity { tenant_id: request.tenant_id, role, ..user };
+    let identity = UserIdentity { tenant_id: request.tenant_id, role, known_at, ..user };
     let session = Session::begin(&mut tx, &app, identity).await?;
     audit::Entry::by(&identity.into(), device.address, "sign_in.switched", &user.sign_in_id).write(&mut tx).await?;
     tx.commit().await?;

@@ -1,38 +1,30 @@
-//! `/tenant`: the current tenant, what it may use and what it uses.
-
-use std::time::Duration;
+//! `/tenant`: the current tenant: shown, renamed, deleted.
 
 use axum::Json;
 use axum::extract::State;
-use kiln_events::{TenantUsage, TenantUsageReply, subject};
-use kiln_http::auth::{Caller, Permission};
-use kiln_http::{Problem, ProblemDocument};
-use serde::Serialize;
+use axum::http::StatusCode;
+use kiln_http::auth::Caller;
+use kiln_http::{ApiJson, Problem, ProblemDocument};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::tenants::{self, QuotaLimits, Tenant};
+use crate::names::parse_name;
+use crate::sign_ins::Device;
+use crate::tenants::{self, Tenant};
+use crate::{audit, deletion};
 
-const DEADLINE: Duration = Duration::from_secs(3);
-
-#[derive(Serialize, ToSchema)]
-pub struct Quota {
-    limits: QuotaLimits,
-    used: QuotaUsed,
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantPatch {
+    name: Option<String>,
 }
 
-/// What is in use of each limit; null for those that bound one run and are not used up.
-#[derive(Serialize, ToSchema)]
-pub struct QuotaUsed {
-    max_concurrent: u64,
-    max_queued: u64,
-    executions_per_minute: u64,
-    cpu_ms_per_day: u64,
-    max_timeout_ms: Option<u64>,
-    max_memory_bytes: Option<u64>,
-    max_cpu_millis: Option<u64>,
-    max_sessions: u64,
-    storage_bytes: u64,
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TenantDeletion {
+    /// The tenant's slug, so that nobody deletes one by mistake.
+    confirm: String,
 }
 
 /// The current tenant
@@ -41,38 +33,65 @@ pub struct QuotaUsed {
     (status = 401, body = ProblemDocument),
 ))]
 pub async fn get_tenant(State(app): State<App>, caller: Caller) -> Result<Json<Tenant>, Problem> {
-    caller.require(Permission::TenantRead)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
     let tenant = tenants::find(&mut tx, caller.tenant_id).await?;
     tx.commit().await?;
     tenant.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// What the tenant may use, and uses
-#[utoipa::path(get, path = "/api/v1/tenant/quota", tag = "tenant", security(("bearer" = [])), responses(
-    (status = 200, body = Quota),
+/// Rename the tenant
+///
+/// Its slug stays, since addresses and namespaces are made of it.
+#[utoipa::path(patch, path = "/api/v1/tenant", tag = "tenant", security(("bearer" = [])), request_body = TenantPatch, responses(
+    (status = 200, body = Tenant),
     (status = 401, body = ProblemDocument),
-    (status = 503, body = ProblemDocument, description = "What is in use cannot be told now."),
+    (status = 403, body = ProblemDocument),
+    (status = 422, body = ProblemDocument),
 ))]
-pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Quota>, Problem> {
-    caller.require(Permission::TenantRead)?;
-    let tenant_id = caller.tenant_id;
-    let mut tx = app.database.tenant(tenant_id).await?;
-    let limits = tenants::quota(&mut tx, tenant_id, &app.config.quota).await?;
+pub async fn change_tenant(
+    State(app): State<App>,
+    caller: Caller,
+    device: Device,
+    ApiJson(patch): ApiJson<TenantPatch>,
+) -> Result<Json<Tenant>, Problem> {
+    let name = patch.name.as_deref().map(parse_name).transpose();
+    let name = name.map_err(|error| Problem::invalid_field("/name", error.to_string()))?;
+    let mut tx = app.database.tenant(caller.tenant_id).await?;
+    let before = tenants::find(&mut tx, caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    let name = name.filter(|name| *name != before.name);
+    if let Some(name) = &name {
+        tenants::rename(&mut tx, name).await?;
+        let mut entry = audit::Entry::by(&caller, device.address, "tenant.renamed", &caller.tenant_id);
+        entry.before = Some(serde_json::json!({"name": before.name}));
+        entry.after = Some(serde_json::json!({"name": name}));
+        entry.write(&mut tx).await?;
+    }
     tx.commit().await?;
-    let usage: TenantUsageReply =
-        app.bus.request(&subject::control("scheduler", "usage"), &TenantUsage { tenant_id }, DEADLINE).await?;
-    let used = QuotaUsed {
-        max_concurrent: usage.running,
-        max_queued: usage.queued,
-        executions_per_minute: usage.executions_last_minute,
-        cpu_ms_per_day: usage.cpu_ms_today,
-        max_timeout_ms: None,
-        max_memory_bytes: None,
-        max_cpu_millis: None,
-        // Nothing of these kinds can be made yet.
-        max_sessions: 0,
-        storage_bytes: 0,
-    };
-    Ok(Json(Quota { limits, used }))
+    Ok(Json(Tenant { name: name.unwrap_or_else(|| before.name.clone()), ..before }))
+}
+
+/// Delete the tenant
+///
+/// Owners only. Its runs end, its data goes, and nobody comes in any more; what each service has removed is recorded.
+#[utoipa::path(delete, path = "/api/v1/tenant", tag = "tenant", security(("bearer" = [])), request_body = TenantDeletion, responses(
+    (status = 204),
+    (status = 401, body = ProblemDocument),
+    (status = 403, body = ProblemDocument),
+    (status = 422, body = ProblemDocument, description = "`confirm` is not the tenant's slug."),
+))]
+pub async fn delete_tenant(
+    State(app): State<App>,
+    caller: Caller,
+    device: Device,
+    ApiJson(request): ApiJson<TenantDeletion>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = app.database.system().await?;
+    let tenant = tenants::find(&mut tx, caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
+    if request.confirm != tenant.slug {
+        return Err(Problem::invalid_field("/confirm", "must be the tenant's slug"));
+    }
+    let messages = deletion::delete(&mut tx, &app.relay, &caller, &tenant, device.address).await?;
+    tx.commit().await?;
+    app.relay.send(messages);
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -56,6 +56,38 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body)).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, &[], Some(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, &[], Some(body)).await
+    }
+
+    /// Somebody new in this tenant, with this role, signed in to it; and their id.
+    pub async fn joined_by(&self, role: &str) -> (Self, String, String) {
+        let (person, email, signup) = Self::signed_up().await;
+        let invitation = self.post("/tenant/invitations", json!({"email": email, "role": role})).await.expect(201).body;
+        let joined = person.post("/invitations/accept", json!({"token": invitation["token"]})).await.expect(200).body;
+        let tokens = person.post("/auth/switch", json!({"tenant_id": joined["id"]})).await.expect(200).body;
+        let id = signup["user"]["id"].as_str().unwrap().to_owned();
+        (person.with(&tokens["access_token"]), id, tokens["refresh_token"].as_str().unwrap().to_owned())
+    }
+
+    /// The same client once it has refreshed its tokens.
+    pub async fn refreshed(&self, refresh_token: &str) -> Self {
+        let tokens = self.post("/auth/refresh", json!({"refresh_token": refresh_token})).await.expect(200).body;
+        self.with(&tokens["access_token"])
+    }
+
+    /// Waits until the credential is refused; by the contract within 5 seconds.
+    pub async fn is_refused(&self, path: &str) {
+        let begun = std::time::Instant::now();
+        crate::installation::eventually("the credential is refused", async || (self.get(path).await.status == 401).then_some(()))
+            .await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
     pub async fn call(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
         let prefix = if path.starts_with("/.well-known") { "" } else { "/api/v1" };
         let mut request = self.http.request(method, format!("http://{}{prefix}{path}", installation().address));

@@ -18,6 +18,10 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio_util::sync::CancellationToken;
 
+pub const PUBLIC_URL: &str = "https://kiln.example.org";
+/// 32 bytes in base64.
+const SECRET_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Where the running installation is.
@@ -27,6 +31,8 @@ pub struct Installation {
     pub owner_url: String,
     pub auth_url: String,
     pub nats_url: String,
+    /// Where mail goes.
+    pub mail: PathBuf,
 }
 
 /// The installation, started by whoever asks first.
@@ -51,23 +57,34 @@ async fn run(started: std::sync::mpsc::Sender<Installation>) {
     let bus = eventually("NATS", async || Bus::connect(&bus_config(&nats)).await.ok()).await;
     bus.ensure_streams(1).await.unwrap();
 
+    let mail = directory.path().join("mail");
     let deps = Deps {
         database: Some(Database::connect(&auth_url, "auth", 12).await.unwrap()),
         bus: bus.clone(),
         shutdown: CancellationToken::new(),
     };
-    let Service { routes, tasks, ready, .. } = kiln_auth::build(Config::default(), &deps).await.unwrap();
+    let Service { routes, tasks, ready, .. } = kiln_auth::build(config(&mail), &deps).await.unwrap();
     for task in tasks {
         tokio::spawn(task.run);
     }
     tokio::spawn(answer_usage(bus));
     eventually("the service", async || ready().await.ok()).await;
     let (router, _) = routes.split_for_parts();
-    let router = kiln_http::layers(router).into_make_service_with_connect_info::<SocketAddr>();
+    let router = kiln_http::layers(router, kiln_http::Edge::new(&kiln_http::EdgeConfig::default()))
+        .into_make_service_with_connect_info::<SocketAddr>();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    started.send(Installation { address, owner_url, auth_url, nats_url: nats }).unwrap();
+    started.send(Installation { address, owner_url, auth_url, nats_url: nats, mail }).unwrap();
     axum::serve(listener, router).await.unwrap();
+}
+
+/// As delivered, but for where mail goes and with a key for secrets.
+fn config(mail: &Path) -> Config {
+    let mut config = Config { secret_key: Some(SECRET_KEY.into()), ..Config::default() };
+    config.mail.directory = Some(mail.to_owned());
+    config.public_url = PUBLIC_URL.to_owned();
+    config.mails_per_minute = 1000.try_into().unwrap();
+    config
 }
 
 /// Stands in for the scheduler, which is not part of this test.

@@ -10,10 +10,14 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::interpreter::Interpreter;
-use crate::sandbox::{Bind, RuntimeCommand};
+use super::tiers;
+use crate::sandbox::{Bind, RuntimeCommand, Tier};
 
 const DRIVER: &str = include_str!("../../../runner/driver/python.py");
 const DRIVER_HOOK: &str = "import kiln_driver\n";
+/// Costs nothing but where the sandbox makes the interpreter a zygote.
+const ZYGOTE_HOOK: &str =
+    "import os; exec(open(os.environ['KILN_ZYGOTE']).read(), {}) if 'KILN_ZYGOTE' in os.environ else None\n";
 /// Descriptor of the display pipe in the program's process.
 const DISPLAY_FD: &str = "3";
 /// Where the sandbox shows what is bound into it.
@@ -30,7 +34,7 @@ impl Layout {
     pub fn create(directory: PathBuf) -> std::io::Result<Self> {
         let layout = Self { directory };
         make_directory(&layout.directory)?;
-        make_directory(&layout.empty_site())?;
+        write(&layout.plain_site().join("kiln.pth"), ZYGOTE_HOOK)?;
         write(&layout.driver(), DRIVER)?;
         write(&layout.driver_site().join("kiln.pth"), DRIVER_HOOK)?;
         write(&layout.driver_site().join("kiln_driver.py"), DRIVER)?;
@@ -41,8 +45,8 @@ impl Layout {
         self.directory.join("driver/kiln_driver.py")
     }
 
-    fn empty_site(&self) -> PathBuf {
-        self.directory.join("site/empty")
+    fn plain_site(&self) -> PathBuf {
+        self.directory.join("site/plain")
     }
 
     fn driver_site(&self) -> PathBuf {
@@ -55,10 +59,12 @@ impl Layout {
         let roots = if interpreter.is_systems() {
             let environment = self.directory.join("environments").join(interpreter.id());
             write_environment(&environment, interpreter)?;
+            let site = site_packages(&environment, interpreter);
             if needs_driver(interpreter) {
-                let site = site_packages(&environment, interpreter);
                 write(&site.join("kiln.pth"), DRIVER_HOOK)?;
                 write(&site.join("kiln_driver.py"), DRIVER)?;
+            } else {
+                write(&site.join("kiln.pth"), ZYGOTE_HOOK)?;
             }
             vec![Bind { source: environment, target: home.clone() }]
         } else {
@@ -66,7 +72,7 @@ impl Layout {
         };
         let program =
             if interpreter.is_systems() { home.join("bin").join(interpreter.id()) } else { program_in_sandbox(interpreter) };
-        Ok(command(&program, roots, Vec::new()))
+        Ok(command(&program, interpreter, roots, Vec::new(), vec![tiers::plain()]))
     }
 
     /// A finished environment named `id`, run by the interpreter that it was made for.
@@ -84,14 +90,15 @@ impl Layout {
             ("OMP_NUM_THREADS", "1"),
         ];
         let program = home.join("bin").join(interpreter.id());
-        command(&program, roots, env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        command(&program, interpreter, roots, env, tiers::environment())
     }
 
     /// An interpreter outside /usr: its prefix at a neutral path, its site-packages covered, its libpython at the
     /// absolute path that the executable was linked with.
     fn bound(&self, interpreter: &Interpreter) -> Vec<Bind> {
         let home = Path::new(ROOT).join(interpreter.id());
-        let cover = if needs_driver(interpreter) { self.driver_site() } else { self.empty_site() };
+        let cover = if needs_driver(interpreter) { self.driver_site() } else { self.plain_site() };
         let mut roots = vec![Bind { source: interpreter.prefix.clone(), target: home.clone() }];
         roots.extend(interpreter.site_packages.iter().filter_map(|site| {
             let below = site.strip_prefix(&interpreter.prefix).ok()?;
@@ -108,14 +115,22 @@ fn needs_driver(interpreter: &Interpreter) -> bool {
     interpreter.version.minor == 6
 }
 
-fn command(program: &Path, roots: Vec<Bind>, env: Vec<(String, String)>) -> RuntimeCommand {
+fn command(
+    program: &Path,
+    interpreter: &Interpreter,
+    roots: Vec<Bind>,
+    env: Vec<(String, String)>,
+    tiers: Vec<Tier>,
+) -> RuntimeCommand {
     // No user site, no byte code beside the user's files, no buffering.
     let mut argv = vec![program.display().to_string()];
     argv.extend(["-s", "-B", "-u"].map(str::to_owned));
     let bin = program.parent().unwrap_or(Path::new(ROOT));
     let mut variables = vec![("PATH".to_owned(), format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()))];
     variables.extend(env);
-    RuntimeCommand { argv, roots, env: variables, script_name: "main.py".to_owned() }
+    // Up to 3.7 `sys.argv` is made after the point at which an interpreter waits.
+    let takes_arguments = interpreter.version.minor >= 8;
+    RuntimeCommand { argv, roots, env: variables, script_name: "main.py".to_owned(), tiers, takes_arguments }
 }
 
 /// What makes a directory a virtual environment of the interpreter as sandboxes see it; packages come afterwards.

@@ -10,6 +10,7 @@ mod layout;
 mod memory;
 mod programs;
 mod recipe;
+mod tiers;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -91,5 +91,6 @@ fn command(language: &Language, program: &Path) -> Option<RuntimeCommand> {
     };
     let mut argv = vec![program.to_str()?.to_owned()];
     argv.extend(language.flags.iter().map(|&flag| flag.to_owned()));
-    Some(RuntimeCommand { argv, roots, env: Vec::new(), script_name: language.script_name.to_owned() })
+    let (env, tiers, script_name) = (Vec::new(), Vec::new(), language.script_name.to_owned());
+    Some(RuntimeCommand { argv, roots, env, script_name, tiers, takes_arguments: false })
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kiln_runner_protocol::Confinement;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use tokio::io::Interest;
@@ -21,6 +22,8 @@ use super::wire::{self, Answer, Counters, Failure, Request, SandboxId};
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// How long it may take to answer.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// How long an interpreter may take to import everything, on a busy machine with cold disks.
+const ZYGOTE_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The hidden subcommand.
 const SUBCOMMAND: &str = "sandbox-spawner";
@@ -87,7 +90,43 @@ impl Spawner {
     }
 
     pub async fn make(&self, id: SandboxId, binds: Vec<super::Bind>, disk_bytes: u64) -> Result<Made, Failure> {
-        match self.ask(id, &Request::Make { id, binds, disk_bytes }).await? {
+        self.made(id, &Request::Make { id, binds, disk_bytes }).await
+    }
+
+    /// Has a zygote make a sandbox.
+    pub async fn fork(
+        &self,
+        id: SandboxId,
+        zygote: SandboxId,
+        disk_bytes: u64,
+        confinement: Confinement,
+    ) -> Result<Made, Failure> {
+        self.made(id, &Request::Fork { id, zygote, disk_bytes, confinement }).await
+    }
+
+    /// Starts a zygote and waits until it has imported what it is to. Gives the names of its modules.
+    pub async fn start_zygote(
+        &self,
+        id: SandboxId,
+        binds: Vec<super::Bind>,
+        argv: Vec<String>,
+        env: Vec<(String, String)>,
+    ) -> Result<Vec<String>, Failure> {
+        match self.ask(id, &Request::Zygote { id, binds, argv, env }, ZYGOTE_DEADLINE).await? {
+            (Answer::ZygoteReady { modules, .. }, _) => Ok(modules),
+            (Answer::ZygoteEnded { failure, .. }, _) => Err(failure),
+            _ => Err(Failure::new("zygote", "an answer out of order")),
+        }
+    }
+
+    /// Ends a zygote, not its sandboxes; no answer comes to anyone who waits.
+    pub fn end_zygote_unattended(&self, id: SandboxId) {
+        // When the socket is full or gone the spawner's own end ends it.
+        let _ = wire::send(self.0.socket.get_ref().as_fd(), &Request::EndZygote { id }, &[]);
+    }
+
+    async fn made(&self, id: SandboxId, request: &Request) -> Result<Made, Failure> {
+        match self.ask(id, request, ANSWER_DEADLINE).await? {
             (Answer::Made { owner, .. }, descriptors) => {
                 let stream = descriptors.into_iter().next().ok_or_else(|| Failure::new("make", "no stream came"))?;
                 Ok(Made { owner, stream })
@@ -98,7 +137,7 @@ impl Spawner {
     }
 
     pub async fn limit(&self, id: SandboxId, memory_bytes: u64, cpu_millis: u64, processes: u64) -> Result<(), Failure> {
-        match self.ask(id, &Request::Limit { id, memory_bytes, cpu_millis, processes }).await? {
+        match self.ask(id, &Request::Limit { id, memory_bytes, cpu_millis, processes }, ANSWER_DEADLINE).await? {
             (Answer::Limited { failure, .. }, _) => failure.map_or(Ok(()), Err),
             _ => Err(Failure::new("limit", "an answer out of order")),
         }
@@ -111,7 +150,7 @@ impl Spawner {
 
     /// Kills and removes the sandbox. Gives its counters, and why it could not be made if that was so.
     pub async fn finish(&self, id: SandboxId) -> Result<(Counters, Option<Failure>), Failure> {
-        match self.ask(id, &Request::Finish { id }).await? {
+        match self.ask(id, &Request::Finish { id }, ANSWER_DEADLINE).await? {
             (Answer::Finished { counters, failure, .. }, _) => Ok((counters, failure)),
             _ => Err(Failure::new("finish", "an answer out of order")),
         }
@@ -130,7 +169,7 @@ impl Spawner {
         let _ = wire::send(self.0.socket.get_ref().as_fd(), &Request::Finish { id }, &[]);
     }
 
-    async fn ask(&self, id: SandboxId, request: &Request) -> Result<Reply, Failure> {
+    async fn ask(&self, id: SandboxId, request: &Request, deadline: Duration) -> Result<Reply, Failure> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut pending = self.0.pending();
@@ -140,7 +179,7 @@ impl Spawner {
             pending.waiting.insert(id, sender);
         }
         self.send(request).await?;
-        let answer = tokio::time::timeout(ANSWER_DEADLINE, receiver).await;
+        let answer = tokio::time::timeout(deadline, receiver).await;
         answer.map_err(|_| Failure::new("spawner", "did not answer in time"))?.map_err(|_| gone())
     }
 
@@ -172,7 +211,11 @@ async fn read_answers(Spawner(shared): Spawner) {
             return;
         };
         let id = match answer {
-            Answer::Made { id, .. } | Answer::Limited { id, .. } | Answer::Finished { id, .. } => id,
+            Answer::Made { id, .. }
+            | Answer::ZygoteReady { id, .. }
+            | Answer::ZygoteEnded { id, .. }
+            | Answer::Limited { id, .. }
+            | Answer::Finished { id, .. } => id,
             Answer::Opened(_) | Answer::Refused(_) => continue,
         };
         if let Some(waiting) = shared.pending().waiting.remove(&id) {

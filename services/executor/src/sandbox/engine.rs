@@ -3,22 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::Start;
-use kiln_runner_protocol::{Confinement, Program};
+use kiln_domain::Limits;
+use kiln_runner_protocol::Program;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::Spawner;
+use super::controls::confinement;
+use super::imports::tier_for;
 use super::pool::{Key, Pool};
-use super::prepared::Prepared;
-use super::spawner::{OWN_DIRECTORIES, PROGRAM_ID, WORKSPACE};
-use super::wire::{Failure, Request};
+use super::prepared::{Maker, Prepared};
+use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
+use super::wire::{Failure, Omitted, Request};
+use super::zygotes::{ZygoteKey, Zygotes};
 use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, files, run};
 
-/// Open files a process may have.
-const OPEN_FILES: u64 = 256;
-/// A single file may be this much larger than its disk, so that a full disk is what a program is told of.
-const FILE_MARGIN_BYTES: u64 = 64 * 1024 * 1024;
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -32,6 +31,32 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("TMPDIR", "/tmp"),
 ];
 
+/// Beginnings of the variables that interpreters, the C library and packages look at when they start or are imported.
+const READ_AT_START: [&str; 22] = [
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "TZ",
+    "LD_",
+    "MALLOC_",
+    "GLIBC_",
+    "KILN_",
+    "MPL",
+    "OMP_",
+    "OPENBLAS_",
+    "GOTO_",
+    "MKL_",
+    "BLIS_",
+    "NUMEXPR_",
+    "NPY_",
+    "NUMPY_",
+    "ARROW_",
+    "PANDAS_",
+    "SCIPY_",
+    "SKLEARN_",
+    "SYMPY_",
+];
+
 /// The sandboxes of this machine. Clones are the same engine.
 #[derive(Clone)]
 pub struct Sandboxes(Arc<Engine>);
@@ -39,7 +64,10 @@ pub struct Sandboxes(Arc<Engine>);
 struct Engine {
     isolation: Isolation,
     spawner: Spawner,
+    maker: Arc<Maker>,
     pool: Arc<Pool>,
+    /// Every tenant's runs have zygotes of their own.
+    separate_tenants: bool,
     tasks: TaskTracker,
     /// Cancelled when the spawner has ended.
     gone: CancellationToken,
@@ -49,11 +77,20 @@ impl Sandboxes {
     /// Starts the spawner, checks the host's controls, removes what a crash left, and tries one sandbox.
     /// Must be called within a tokio runtime. An error names the control or the step.
     pub async fn open(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Box::pin(Self::open_without(config, None)).await
+    }
+
+    /// The same with one control left out: for the experiments that show what each is for, and nothing else.
+    #[doc(hidden)]
+    pub async fn open_without(config: SandboxConfig, without: Option<Omitted>) -> Result<Self, SandboxError> {
         let runner = config.runner.map_or_else(|| beside("kiln-runner"), Ok).map_err(SandboxError::Host)?;
         let program = config.spawner.map_or_else(own_program, Ok).map_err(SandboxError::Host)?;
         let data_dir = std::path::absolute(config.data_dir).map_err(|error| host("data directory", &error))?;
-        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier };
-        let (spawner, isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        let open = Request::Open { data_dir, runner, accept_tier: config.accept_tier, without };
+        let (spawner, mut isolation, reader) = Spawner::start(program, open).await.map_err(SandboxError::Host)?;
+        if let Some(omitted) = without {
+            isolation.leave_out(omitted);
+        }
         let tasks = TaskTracker::new();
         let gone = CancellationToken::new();
         let ended = gone.clone().drop_guard();
@@ -61,10 +98,14 @@ impl Sandboxes {
             reader.await;
             drop(ended);
         });
-        let pool = Arc::new(Pool::new(spawner.clone(), tasks.clone(), config.slots));
-        let engine = Self(Arc::new(Engine { isolation, spawner, pool, tasks, gone }));
+        let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let zygotes = Arc::new(Zygotes::new(spawner.clone(), tasks.clone(), environment));
+        let maker = Arc::new(Maker { spawner: spawner.clone(), zygotes, isolation: isolation.clone() });
+        let pool = Arc::new(Pool::new(Arc::clone(&maker), tasks.clone(), config.slots, config.waiting_bytes));
+        let separate_tenants = config.separate_tenants;
+        let engine = Self(Arc::new(Engine { isolation, spawner, maker, pool, separate_tenants, tasks, gone }));
         // Every control is set in earnest once, so that a missing one is a failure to start, not of a run.
-        if let Err(failure) = Prepared::make(&engine.0.spawner, &Key::plain()).await {
+        if let Err(failure) = Box::pin(engine.0.maker.make(&Key::plain(), &Limits::DEFAULT)).await {
             engine.close().await;
             return Err(SandboxError::Host(failure));
         }
@@ -76,18 +117,38 @@ impl Sandboxes {
         &self.0.isolation
     }
 
-    /// Makes sandboxes for a runtime ahead of its first run, with the default disk limit.
-    pub async fn prepare(&self, runtime: &RuntimeCommand) {
-        self.0.pool.fill(&Key::new(runtime.roots.clone(), kiln_domain::Limits::DEFAULT.disk_bytes)).await;
+    /// Makes sandboxes for a runtime ahead of its first run, for programs without imports and with the default limits.
+    pub async fn prepare(&self, runtime: &Arc<RuntimeCommand>) {
+        let limits = Limits::DEFAULT;
+        let mut key = Key::cold(runtime.roots.clone(), limits.disk_bytes);
+        if !runtime.tiers.is_empty() && !self.0.separate_tenants {
+            let zygote = ZygoteKey { command: Arc::clone(runtime), tier: 0, tenant: None };
+            self.0.maker.zygotes.prepare(&zygote).await;
+            key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
+        }
+        self.0.pool.prepare(&key, &limits).await;
+    }
+
+    /// Waits until programs of that code, without arguments or files, would find their interpreter waiting, with one
+    /// sandbox made ahead; false when there is none to wait for.
+    pub async fn prepare_for(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>) -> bool {
+        if !fits_waiting(spec, runtime) {
+            return false;
+        }
+        let zygote = self.0.zygote_key(spec, runtime);
+        self.0.maker.zygotes.prepare(&zygote).await;
+        let key = self.0.key(spec, runtime);
+        self.0.pool.prepare(&key, &spec.limits).await;
+        key.zygote == Some(zygote)
     }
 
     /// Starts a run. Resolves when its interpreter has been executed. Not cancel-safe, but a start given up
     /// half-way leaves nothing behind.
-    pub async fn start(&self, spec: RunSpec, runtime: &RuntimeCommand) -> Result<Run, SandboxError> {
+    pub async fn start(&self, spec: RunSpec, runtime: &Arc<RuntimeCommand>) -> Result<Run, SandboxError> {
         check(&spec, runtime)?;
         let program = self.program(&spec, runtime);
-        let key = Key::new(runtime.roots.clone(), spec.limits.disk_bytes);
-        let (prepared, start) = self.0.claim(&key, &spec).await?;
+        let prepared = self.0.claim(self.0.key(&spec, runtime), &spec.limits).await?;
+        let start = prepared.start_kind();
         let owner = prepared.owner();
         let workspace = prepared.workspace();
         let mut inputs = spec.files;
@@ -95,7 +156,7 @@ impl Sandboxes {
         let written = tokio::task::spawn_blocking(move || files::write(std::os::fd::AsFd::as_fd(&*workspace), owner, &inputs))
             .await
             .map_err(|error| SandboxError::Runner(error.to_string()))?
-            .map_err(|error| SandboxError::Spec { field: "files", detail: error.to_string() })?;
+            .map_err(SandboxError::from)?;
         let started = prepared.start(program).await?;
         let about = run::About {
             limits: spec.limits,
@@ -116,6 +177,7 @@ impl Sandboxes {
     /// Kills and removes everything, up to a deadline. Runs that are under way end as lost.
     pub async fn close(&self) {
         self.0.pool.close();
+        self.0.maker.zygotes.close();
         self.0.spawner.close();
         self.0.tasks.close();
         if tokio::time::timeout(CLOSE_DEADLINE, self.0.tasks.wait()).await.is_err() {
@@ -125,52 +187,73 @@ impl Sandboxes {
 
     fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand) -> Program {
         let script = format!("{WORKSPACE}/{}", runtime.script_name);
-        let argv = runtime.argv.iter().cloned().chain([script]).chain(spec.args.iter().cloned()).collect();
+        let argv = runtime.argv.iter().cloned().chain([script]).collect();
         let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut env: std::collections::BTreeMap<_, _> = ENVIRONMENT.map(pairs).into_iter().collect();
         env.extend(runtime.env.iter().cloned());
         env.extend(spec.env.clone());
         Program {
             argv,
+            args: spec.args.clone(),
             env: env.into_iter().collect(),
             directory: WORKSPACE.to_owned(),
             interactive: spec.interactive,
             timeout_ms: spec.limits.timeout_ms,
             output_bytes: spec.limits.output_bytes,
-            confinement: self.confinement(spec),
-        }
-    }
-
-    fn confinement(&self, spec: &RunSpec) -> Confinement {
-        let limits = &spec.limits;
-        let groups = self.0.isolation.has("cgroup");
-        let otherwise = |limit: u64| (!groups).then_some(limit);
-        Confinement {
-            user_id: self.0.isolation.has("root").then_some(PROGRAM_ID),
-            landlock: self.0.isolation.has("landlock"),
-            writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
-            open_files: OPEN_FILES,
-            file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,
-            data_bytes: otherwise(limits.memory_bytes),
-            processes: otherwise(limits.pids),
-            cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),
+            confinement: confinement(&self.0.isolation, &spec.limits),
         }
     }
 }
 
 impl Engine {
     /// A sandbox for this run with its limits set: one made ahead if there is one, else made now.
-    async fn claim(&self, key: &Key, spec: &RunSpec) -> Result<(Prepared, Start), SandboxError> {
+    async fn claim(&self, mut key: Key, limits: &Limits) -> Result<Prepared, SandboxError> {
         // One that broke while it waited is replaced by one made now.
-        if let Some(prepared) = self.pool.take(key)
-            && prepared.limit(&spec.limits).await.is_ok()
+        if let Some(mut prepared) = self.pool.take(&key, limits)
+            && prepared.limit(limits).await.is_ok()
         {
-            return Ok((prepared, Start::Warm));
+            return Ok(prepared);
         }
-        let prepared = Prepared::make(&self.spawner, key).await.map_err(SandboxError::Unavailable)?;
-        prepared.limit(&spec.limits).await.map_err(SandboxError::Unavailable)?;
-        Ok((prepared, Start::Cold))
+        if key.zygote.is_some() {
+            match self.maker.make(&key, limits).await {
+                Ok(prepared) => return Ok(prepared),
+                // The zygote's failure has been told; the runtime itself may well be sound.
+                Err(_) => key.zygote = None,
+            }
+        }
+        self.maker.make(&key, limits).await.map_err(SandboxError::Unavailable)
     }
+
+    fn key(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>) -> Key {
+        let key = Key::cold(runtime.roots.clone(), spec.limits.disk_bytes);
+        if !fits_waiting(spec, runtime) {
+            return key;
+        }
+        // Until the right one has imported everything, a lighter one is better than none.
+        let wanted = self.zygote_key(spec, runtime);
+        let mut lighter = (0..=wanted.tier).rev().map(|tier| ZygoteKey { tier, ..wanted.clone() });
+        let found = lighter.find_map(|zygote_key| Some((self.maker.zygotes.get(&zygote_key)?, zygote_key)));
+        let Some((zygote, zygote_key)) = found else { return key };
+        let passed_over = spec.files.iter().any(|file| zygote.has_imported(module_name(&file.path)));
+        if passed_over { key } else { Key { zygote: Some(zygote_key), ..key } }
+    }
+
+    fn zygote_key(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>) -> ZygoteKey {
+        let tier = tier_for(&runtime.tiers, &spec.code);
+        ZygoteKey { command: Arc::clone(runtime), tier, tenant: self.separate_tenants.then_some(spec.tenant) }
+    }
+}
+
+/// Whether an interpreter that has started already can still become what this run asks for.
+fn fits_waiting(spec: &RunSpec, runtime: &RuntimeCommand) -> bool {
+    let read_at_start = |name: &str| READ_AT_START.iter().any(|prefix| name.starts_with(prefix));
+    let arguments = runtime.takes_arguments || spec.args.is_empty();
+    !runtime.tiers.is_empty() && arguments && !spec.env.keys().any(|name| read_at_start(name))
+}
+
+/// The module that a file in the working directory is, or is part of.
+fn module_name(path: &str) -> &str {
+    path.split(['/', '.']).next().unwrap_or(path)
 }
 
 /// Refuses what no sandbox could carry out.

@@ -28,6 +28,8 @@ const MAX_DEPTH: usize = 32;
 pub struct FileError {
     pub path: String,
     pub detail: String,
+    /// The disk is too small for it, and nothing else is wrong.
+    pub disk_full: bool,
 }
 
 /// Which file it was when it was written, by the kernel's account: the change time cannot be set.
@@ -51,9 +53,11 @@ pub type Written = HashMap<PathBuf, Version>;
 pub fn write(directory: BorrowedFd<'_>, owner: Option<u32>, files: &[InputFile]) -> Result<Written, FileError> {
     let mut written = Written::new();
     for file in files {
-        let error = |detail: &dyn std::fmt::Display| FileError { path: file.path.clone(), detail: detail.to_string() };
-        let path = checked(&file.path).map_err(|detail| error(&detail))?;
-        let version = write_one(directory, owner, &path, &file.content).map_err(|errno| error(&explain(errno)))?;
+        let error = |detail: &str, disk_full| FileError { path: file.path.clone(), detail: detail.to_owned(), disk_full };
+        let path = checked(&file.path).map_err(|detail| error(detail, false))?;
+        let full = |errno| matches!(errno, Errno::ENOSPC | Errno::EDQUOT);
+        let written_as = write_one(directory, owner, &path, &file.content);
+        let version = written_as.map_err(|errno| error(explain(errno), full(errno)))?;
         written.insert(path, version);
     }
     Ok(written)

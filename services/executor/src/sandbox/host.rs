@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::{self, Version};
+use super::wire::Omitted;
 
 /// How strongly runs are isolated on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +143,19 @@ pub fn landlock_version() -> i64 {
 }
 
 impl Isolation {
+    /// Treats a control of the program itself as if the host had none; the others are the spawner's.
+    pub(super) fn leave_out(&mut self, omitted: Omitted) {
+        let name = match omitted {
+            Omitted::Seccomp => "seccomp",
+            Omitted::Landlock => "landlock",
+            Omitted::OwnUser => "root",
+            Omitted::OwnNetwork | Omitted::HiddenProcesses => return,
+        };
+        for control in self.controls.iter_mut().filter(|control| control.name == name) {
+            control.present = false;
+        }
+    }
+
     /// Whether the named control is there.
     pub fn has(&self, name: &str) -> bool {
         self.controls.iter().any(|control| control.name == name && control.present)

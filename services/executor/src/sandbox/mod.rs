@@ -7,9 +7,11 @@
 mod artifacts;
 mod cgroup;
 mod client;
+mod controls;
 mod engine;
 mod files;
 mod host;
+mod imports;
 mod pool;
 mod prepared;
 mod run;
@@ -18,6 +20,7 @@ mod spawner;
 mod stdin;
 mod verdict;
 mod wire;
+mod zygotes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,9 +34,11 @@ pub use engine::Sandboxes;
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::Stream;
 pub use run::RunControl;
-pub use runtime::{Bind, RuntimeCommand};
+pub use runtime::{Bind, RuntimeCommand, Tier};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
+#[doc(hidden)]
+pub use wire::Omitted;
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -42,6 +47,10 @@ pub struct SandboxConfig {
     pub data_dir: PathBuf,
     /// Runs that will be started at once, at most; bounds how many sandboxes are made ahead.
     pub slots: usize,
+    /// Memory that sandboxes made ahead may take together, in bytes.
+    pub waiting_bytes: u64,
+    /// Interpreters that wait are kept apart by tenant: runs of two tenants never come from the same one.
+    pub separate_tenants: bool,
     /// The weaker tier that the operator accepts, by name.
     pub accept_tier: Option<String>,
     /// The runner's program; beside this executable by default.
@@ -130,12 +139,21 @@ pub enum SandboxError {
     /// The run as given cannot be carried out, wherever it is tried.
     #[error("{field}: {detail}")]
     Spec { field: &'static str, detail: String },
+    /// A file that comes with the run does not fit its disk limit.
+    #[error("{0} does not fit the disk limit")]
+    Disk(String),
     /// The runtime's interpreter could not be executed.
     #[error("the runtime could not be started: {0}")]
     Runtime(String),
     /// The runner in the sandbox broke the protocol.
     #[error("the sandbox's runner failed: {0}")]
     Runner(String),
+}
+
+impl From<files::FileError> for SandboxError {
+    fn from(error: files::FileError) -> Self {
+        if error.disk_full { Self::Disk(error.path) } else { Self::Spec { field: "files", detail: error.to_string() } }
+    }
 }
 
 /// Input that cannot be given to a run.

@@ -1,44 +1,65 @@
-//! Sandboxes made ahead, so that no run waits for namespaces, control groups and a disk.
+//! Sandboxes made ahead, so that no run waits for namespaces, control groups, a disk and an interpreter.
 //!
-//! They are kept by what they show and by the size of their disk. Each is taken once. Taking one makes the
-//! next in the background; what has not been asked for longest gives way.
+//! They are kept by kind: what they show, the size of their disk, the zygote that made them. Each is taken once.
+//! How many of a kind wait follows the demand: at least one while the kind is in use, more after each run that found
+//! none and in step with the rate of runs, fewer as that falls. All kinds share one budget of memory.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use kiln_domain::Limits;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::Bind;
-use super::client::Spawner;
-use super::prepared::Prepared;
+use super::prepared::{Maker, Prepared};
+use super::zygotes::ZygoteKey;
+use super::{Bind, Failure};
 
-/// Waiting sandboxes of one kind, at most.
-const MAX_OF_A_KIND: usize = 4;
-/// Waiting sandboxes of all kinds, at most: each is a process of about 1 MiB and a mounted disk.
-const MAX_WAITING: usize = 10;
+/// How long making one takes on a busy machine: so long a kind's stock must last.
+const REFILL: Duration = Duration::from_millis(60);
+/// How often the demand is looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// After so long without a run a kind is forgotten.
+const IDLE: Duration = Duration::from_mins(10);
+/// Sandboxes made at the same time: more would only take the cores from the runs.
+const MAKING: usize = 2;
+/// Private memory of a waiting sandbox, by tier: the runner, the interpreter's own pages, the disk's buffers.
+const COLD_BYTES: u64 = 2 << 20;
+const TIER_BYTES: u64 = 2 << 20;
+/// Waiting sandboxes of all kinds, at most, however much memory there is: each has a mounted disk.
+const MAX_WAITING: usize = 64;
 
 /// What distinguishes one sandbox made ahead from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     pub binds: Vec<Bind>,
     pub disk_bytes: u64,
+    pub zygote: Option<ZygoteKey>,
 }
 
 impl Key {
-    pub fn new(binds: Vec<Bind>, disk_bytes: u64) -> Self {
-        Self { binds, disk_bytes }
+    pub fn cold(binds: Vec<Bind>, disk_bytes: u64) -> Self {
+        Self { binds, disk_bytes, zygote: None }
     }
 
     /// What a program of the system itself needs.
     pub fn plain() -> Self {
-        Self::new(Vec::new(), kiln_domain::Limits::DEFAULT.disk_bytes)
+        Self::cold(Vec::new(), Limits::DEFAULT.disk_bytes)
+    }
+
+    fn bytes(&self) -> u64 {
+        COLD_BYTES + self.zygote.as_ref().map_or(0, |zygote| (zygote.tier as u64 + 1) * TIER_BYTES)
     }
 }
 
 pub struct Pool {
-    spawner: Spawner,
+    maker: Arc<Maker>,
     tasks: TaskTracker,
-    of_a_kind: usize,
-    capacity: usize,
+    /// Of one kind, at most.
+    ceiling: usize,
+    budget_bytes: u64,
+    making: Semaphore,
     state: Mutex<State>,
 }
 
@@ -46,43 +67,60 @@ pub struct Pool {
 struct State {
     closed: bool,
     /// The longest unused first.
-    idle: Vec<(Key, Prepared)>,
-    making: Vec<Key>,
+    kinds: Vec<Kind>,
+    looked_at: Option<Instant>,
 }
 
-impl State {
-    fn of_kind(&self, key: &Key) -> usize {
-        self.idle.iter().filter(|(kind, _)| kind == key).count() + self.making.iter().filter(|kind| *kind == key).count()
-    }
+struct Kind {
+    key: Key,
+    /// What the last run of this kind was limited to: likely the next one's limits as well.
+    limits: Limits,
+    waiting: VecDeque<Prepared>,
+    making: usize,
+    wanted: usize,
+    used_at: Instant,
+    /// Runs since the demand was looked at.
+    taken: u32,
 }
 
 impl Pool {
-    pub fn new(spawner: Spawner, tasks: TaskTracker, slots: usize) -> Self {
-        Self {
-            spawner,
-            tasks,
-            of_a_kind: slots.clamp(1, MAX_OF_A_KIND),
-            capacity: (slots + 2).min(MAX_WAITING),
-            state: Mutex::default(),
-        }
+    pub fn new(maker: Arc<Maker>, tasks: TaskTracker, slots: usize, budget_bytes: u64) -> Self {
+        let making = Semaphore::new(MAKING);
+        Self { maker, tasks, ceiling: (slots + 2).min(MAX_WAITING), budget_bytes, making, state: Mutex::default() }
     }
 
-    /// Takes a sandbox of this kind, if one waits, and has the next made in the background.
-    pub fn take(self: &Arc<Self>, key: &Key) -> Option<Prepared> {
-        let taken = {
+    /// Takes a sandbox of this kind, if one waits, and has more made in the background.
+    pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
+        let (taken, over) = {
             let mut state = self.state();
-            let found = state.idle.iter().rposition(|(kind, _)| kind == key);
-            found.map(|index| state.idle.remove(index).1)
+            let over = state.look_at_demand(self.ceiling);
+            let kind = state.kind(key, limits);
+            kind.taken += 1;
+            let taken = kind.waiting.pop_front();
+            if taken.is_none() {
+                kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
+            }
+            (taken, over)
         };
+        // Outside the lock: giving one up tells the spawner.
+        drop(over);
         let (pool, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move { pool.fill(&key).await });
         taken
     }
 
-    /// Makes sandboxes of this kind until enough wait.
-    pub async fn fill(&self, key: &Key) {
-        while self.reserve(key) {
-            let made = Prepared::make(&self.spawner, key).await;
+    /// Makes sandboxes of this kind ahead of its first run.
+    pub async fn prepare(&self, key: &Key, limits: &Limits) {
+        self.state().kind(key, limits);
+        self.fill(key).await;
+    }
+
+    async fn fill(&self, key: &Key) {
+        while let Some(limits) = self.reserve(key) {
+            let made = match self.making.acquire().await {
+                Ok(_permit) => self.maker.make(key, &limits).await,
+                Err(_) => Err(Failure::new("make", "the engine is closed")),
+            };
             if let Err(failure) = self.settle(key, made) {
                 tracing::warn!(%failure, "a sandbox could not be made ahead");
                 return;
@@ -92,40 +130,42 @@ impl Pool {
 
     /// Drops every waiting sandbox and keeps none from now on.
     pub fn close(&self) {
-        let idle = {
+        let kinds = {
             let mut state = self.state();
             state.closed = true;
-            std::mem::take(&mut state.idle)
+            std::mem::take(&mut state.kinds)
         };
-        drop(idle);
+        drop(kinds);
     }
 
-    fn reserve(&self, key: &Key) -> bool {
+    fn reserve(&self, key: &Key) -> Option<Limits> {
         let mut state = self.state();
-        let wanted = !state.closed && state.of_kind(key) < self.of_a_kind;
-        if wanted {
-            state.making.push(key.clone());
+        if state.closed {
+            return None;
         }
-        wanted
+        let kind = state.kinds.iter_mut().find(|kind| kind.key == *key)?;
+        let wanted = kind.waiting.len() + kind.making < kind.wanted;
+        kind.making += usize::from(wanted);
+        wanted.then_some(kind.limits)
     }
 
-    fn settle(&self, key: &Key, made: Result<Prepared, super::Failure>) -> Result<(), super::Failure> {
+    fn settle(&self, key: &Key, made: Result<Prepared, Failure>) -> Result<(), Failure> {
         let (given_up, result) = {
             let mut state = self.state();
-            if let Some(index) = state.making.iter().position(|kind| kind == key) {
-                state.making.swap_remove(index);
-            }
-            match made {
-                Ok(prepared) if state.closed => (Some(prepared), Ok(())),
-                Ok(prepared) => {
-                    state.idle.push((key.clone(), prepared));
-                    let full = state.idle.len() > self.capacity;
-                    (full.then(|| state.idle.remove(0).1), Ok(()))
+            let kind = state.kinds.iter_mut().find(|kind| kind.key == *key);
+            match (kind, made) {
+                (None, made) => (made.ok(), Ok(())),
+                (Some(kind), Ok(prepared)) => {
+                    kind.making -= 1;
+                    kind.waiting.push_back(prepared);
+                    (state.over(self.budget_bytes), Ok(()))
                 }
-                Err(failure) => (None, Err(failure)),
+                (Some(kind), Err(failure)) => {
+                    kind.making -= 1;
+                    (None, Err(failure))
+                }
             }
         };
-        // Outside the lock: giving one up tells the spawner.
         drop(given_up);
         result
     }
@@ -133,4 +173,68 @@ impl Pool {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// The kind, as the one used last.
+    fn kind(&mut self, key: &Key, limits: &Limits) -> &mut Kind {
+        let mut kind = match self.kinds.iter().position(|kind| kind.key == *key) {
+            Some(index) => self.kinds.remove(index),
+            None => Kind::new(key.clone(), *limits),
+        };
+        (kind.limits, kind.used_at) = (*limits, Instant::now());
+        self.kinds.push(kind);
+        self.kinds.last_mut().expect("one was just pushed")
+    }
+
+    /// Adapts the stock of every kind to the demand since the last look; gives what is not wanted any more.
+    fn look_at_demand(&mut self, ceiling: usize) -> Vec<Prepared> {
+        let now = Instant::now();
+        let since = now - *self.looked_at.get_or_insert(now);
+        if since < INTERVAL {
+            return Vec::new();
+        }
+        self.looked_at = Some(now);
+        let mut over = Vec::new();
+        for kind in &mut self.kinds {
+            let during_refill = f64::from(kind.taken) * REFILL.as_secs_f64() / since.as_secs_f64();
+            kind.taken = 0;
+            // One more than the demand asks for, and down by one a look, so that a burst is remembered for a while.
+            kind.wanted = (whole(during_refill) + 1).max(kind.wanted.saturating_sub(1)).min(ceiling);
+            while kind.waiting.len() > kind.wanted {
+                over.extend(kind.waiting.pop_front());
+            }
+        }
+        self.kinds.retain_mut(|kind| {
+            let stays = kind.used_at.elapsed() < IDLE || kind.making > 0;
+            if !stays {
+                over.extend(kind.waiting.drain(..));
+            }
+            stays
+        });
+        over
+    }
+
+    /// One of the longest unused kind, when all together take too much.
+    fn over(&mut self, budget_bytes: u64) -> Option<Prepared> {
+        let bytes: u64 = self.kinds.iter().map(|kind| kind.key.bytes() * kind.waiting.len() as u64).sum();
+        let count: usize = self.kinds.iter().map(|kind| kind.waiting.len()).sum();
+        if bytes <= budget_bytes && count <= MAX_WAITING {
+            return None;
+        }
+        let kind = self.kinds.iter_mut().find(|kind| !kind.waiting.is_empty())?;
+        kind.wanted = kind.wanted.saturating_sub(1);
+        kind.waiting.pop_front()
+    }
+}
+
+impl Kind {
+    fn new(key: Key, limits: Limits) -> Self {
+        Self { key, limits, waiting: VecDeque::new(), making: 0, wanted: 1, used_at: Instant::now(), taken: 0 }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number that is not negative")]
+fn whole(number: f64) -> usize {
+    number.ceil() as usize
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kiln_domain::Limits;
+use kiln_domain::{Limits, Start};
 use kiln_runner_protocol::dialogue::{Greeting, Idle, Running};
-use kiln_runner_protocol::{Decoder, Program, Report};
+use kiln_runner_protocol::{Confinement, Decoder, Program, Report, WORKSPACE_MARK};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::client::Spawner;
+use super::controls::confinement;
 use super::pool::Key;
-use super::spawner::WORKSPACE_MARK;
 use super::wire::{self, Counters, Failure, SandboxId};
-use super::{SandboxError, files};
+use super::zygotes::Zygotes;
+use super::{Isolation, SandboxError, files};
 
 /// How long a sandbox may take to be made.
 const MAKE_DEADLINE: Duration = Duration::from_secs(20);
@@ -88,6 +89,49 @@ pub struct Prepared {
     reader: Reader,
     writer: OwnedWriteHalf,
     idle: Idle,
+    start: Start,
+    limited: Option<GroupLimits>,
+}
+
+/// Has sandboxes made, cold or by zygotes.
+pub struct Maker {
+    pub spawner: Spawner,
+    pub zygotes: Arc<Zygotes>,
+    pub isolation: Isolation,
+}
+
+/// The limits that a control group holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct GroupLimits {
+    memory_bytes: u64,
+    cpu_millis: u64,
+    processes: u64,
+}
+
+impl GroupLimits {
+    fn of(limits: &Limits) -> Self {
+        let processes = limits.pids + RUNNER_PROCESSES;
+        Self { memory_bytes: limits.memory_bytes, cpu_millis: limits.cpu_millis, processes }
+    }
+}
+
+impl Maker {
+    /// Has a sandbox of this kind made and waits until it can take a program; the limits are those it is likely to need.
+    pub async fn make(&self, key: &Key, limits: &Limits) -> Result<Prepared, Failure> {
+        let mut prepared = match &key.zygote {
+            None => Prepared::make(&self.spawner, key, Start::Cold, None).await?,
+            Some(zygote_key) => {
+                let zygote = self.zygotes.get(zygote_key).ok_or_else(|| Failure::new("zygote", "is not there"))?;
+                let confinement = confinement(&self.isolation, &Limits { disk_bytes: key.disk_bytes, ..*limits });
+                zygote.count_fork();
+                let made = Prepared::make(&self.spawner, key, Start::Warm, Some((zygote.id, confinement))).await;
+                made.inspect_err(|failure| self.zygotes.discard(zygote_key, zygote.id, failure))?
+            }
+        };
+        // Set ahead: with the same limits the run need not wait for it.
+        prepared.limit(limits).await?;
+        Ok(prepared)
+    }
 }
 
 /// A sandbox whose program runs.
@@ -101,19 +145,27 @@ pub struct Started {
 }
 
 impl Prepared {
-    /// Has a sandbox made and waits until its runner is in place.
-    pub async fn make(spawner: &Spawner, key: &Key) -> Result<Self, Failure> {
+    async fn make(spawner: &Spawner, key: &Key, start: Start, zygote: Option<(SandboxId, Confinement)>) -> Result<Self, Failure> {
         // The lease comes first: whatever is given up half-way is removed by it.
         let lease = Lease { spawner: spawner.clone(), id: spawner.next_id(), finished: false };
-        let made = spawner.make(lease.id, key.binds.clone(), key.disk_bytes).await?;
+        let made = match zygote {
+            None => spawner.make(lease.id, key.binds.clone(), key.disk_bytes).await?,
+            Some((zygote, confinement)) => spawner.fork(lease.id, zygote, key.disk_bytes, confinement).await?,
+        };
         let greeted = tokio::time::timeout(MAKE_DEADLINE, greet(made.stream)).await;
         match greeted.unwrap_or_else(|_| Err(Failure::new("make", "took too long"))) {
             Ok((workspace, reader, writer, idle)) => {
-                Ok(Self { lease, owner: made.owner, workspace: Arc::new(workspace), reader, writer, idle })
+                let (owner, workspace) = (made.owner, Arc::new(workspace));
+                Ok(Self { lease, owner, workspace, reader, writer, idle, start, limited: None })
             }
             // The child's own word says more than the end of its stream.
             Err(failure) => Err(lease.finish().await?.1.unwrap_or(failure)),
         }
+    }
+
+    /// Whether its interpreter waits already.
+    pub fn start_kind(&self) -> Start {
+        self.start
     }
 
     /// Host id that must own the program's files, where it is not this process's own.
@@ -126,10 +178,15 @@ impl Prepared {
         Arc::clone(&self.workspace)
     }
 
-    /// Sets the limits of the run that this sandbox is for.
-    pub async fn limit(&self, limits: &Limits) -> Result<(), Failure> {
-        let processes = limits.pids + RUNNER_PROCESSES;
-        self.lease.spawner.limit(self.lease.id, limits.memory_bytes, limits.cpu_millis, processes).await
+    /// Sets the limits of the run that this sandbox is for, unless it has them.
+    pub async fn limit(&mut self, limits: &Limits) -> Result<(), Failure> {
+        let wanted = GroupLimits::of(limits);
+        if self.limited != Some(wanted) {
+            let GroupLimits { memory_bytes, cpu_millis, processes } = wanted;
+            self.lease.spawner.limit(self.lease.id, memory_bytes, cpu_millis, processes).await?;
+            self.limited = Some(wanted);
+        }
+        Ok(())
     }
 
     /// Sends the program and waits until it is executed.

@@ -15,6 +15,19 @@ pub struct RuntimeCommand {
     pub env: Vec<(String, String)>,
     /// File name of the program in the working directory, such as `main.py`.
     pub script_name: String,
+    /// How its interpreter can wait for programs with modules imported ahead, the lightest first. Empty: it is executed
+    /// for each run.
+    pub tiers: Vec<Tier>,
+    /// Whether a waiting interpreter can still be given arguments.
+    pub takes_arguments: bool,
+}
+
+/// What an interpreter imports ahead, and for whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    pub imports: Vec<String>,
+    /// Top-level modules whose import by a program asks for this tier.
+    pub serves: Vec<String>,
 }
 
 /// Something of the host that a sandbox sees, read-only.

@@ -167,6 +167,11 @@ impl Evidence<'_> {
                 _ => "The program was ended by a signal.".to_owned(),
             },
             ReasonCode::WallTime => format!("Ran longer than its limit of {}.", seconds(limits.timeout_ms)),
+            ReasonCode::CpuTime
+                if self.cancelled == Some(code) && self.exit.and_then(|exit| exit.stopped) != Some(Stopped::WallTime) =>
+            {
+                "Ended because its tenant has spent its CPU time of the day.".to_owned()
+            }
             ReasonCode::CpuTime => format!("Used {} of CPU time, more than its limit allows.", seconds(usage.cpu_ms)),
             ReasonCode::Memory => format!(
                 "Used {} of {}; the kernel ended a process for it, {} after the start.",
@@ -178,6 +183,7 @@ impl Evidence<'_> {
             ReasonCode::Disk => format!("Filled its {} of disk, or its 10000 files.", mebibytes(limits.disk_bytes)),
             ReasonCode::CancelledByUser => format!("Cancelled {} after the start.", seconds(usage.wall_ms)),
             ReasonCode::TenantDeleted => "Ended because its tenant was deleted.".to_owned(),
+            ReasonCode::TenantSuspended => "Ended because its tenant was suspended.".to_owned(),
             ReasonCode::ExecutorLost => "The machine or the process that ran it was lost.".to_owned(),
             ReasonCode::RuntimeUnavailable => "Its runtime could not be started.".to_owned(),
             ReasonCode::Exception => "An exception was not caught.".to_owned(),

@@ -7,6 +7,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
+use kiln_runner_protocol::Confinement;
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -17,21 +18,40 @@ use super::runtime::Bind;
 /// Largest packet in bytes.
 pub const MAX_PACKET_BYTES: usize = 64 * 1024;
 
-/// Name of a sandbox between engine and spawner; never used twice.
+/// Name of a sandbox, or a zygote, between engine and spawner; never used twice.
 pub type SandboxId = u64;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// The first one: where to work, and which tier the operator accepts.
-    Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String> },
+    Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String>, without: Option<Omitted> },
     /// Make a sandbox; the answer carries the runner's stream.
     Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64 },
+    /// Start an interpreter that makes sandboxes by forking; answered when it has imported what it is to.
+    Zygote { id: SandboxId, binds: Vec<Bind>, argv: Vec<String>, env: Vec<(String, String)> },
+    /// Make a sandbox by that zygote; answered as `Make`.
+    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, confinement: Confinement },
+    /// End a zygote, not the sandboxes that it has made.
+    EndZygote { id: SandboxId },
     /// Set a sandbox's limits, before its program is sent.
     Limit { id: SandboxId, memory_bytes: u64, cpu_millis: u64, processes: u64 },
     /// Kill what is in it; the sandbox stays to be finished.
     Kill { id: SandboxId },
     /// Kill it, read its counters, remove it.
     Finish { id: SandboxId },
+}
+
+/// A control that an experiment leaves out, to show that a program notices. No setting leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Omitted {
+    Seccomp,
+    Landlock,
+    /// The program keeps the runner's user.
+    OwnUser,
+    /// A sandbox that is made cold shares the host's network.
+    OwnNetwork,
+    /// A sandbox that is made cold shows the processes of other users.
+    HiddenProcesses,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +62,15 @@ pub enum Answer {
     Made {
         id: SandboxId,
         owner: Option<u32>,
+    },
+    /// The zygote waits; it has these top-level modules that its interpreter has not at its start.
+    ZygoteReady {
+        id: SandboxId,
+        modules: Vec<String>,
+    },
+    ZygoteEnded {
+        id: SandboxId,
+        failure: Failure,
     },
     Limited {
         id: SandboxId,

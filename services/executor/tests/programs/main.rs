@@ -8,6 +8,8 @@
 #[allow(dead_code, reason = "shared with the tests of the sandbox, which use more of it")]
 mod fixture;
 
+const START: kiln_domain::Start = kiln_domain::Start::Warm;
+
 mod bare;
 mod figures;
 mod poisoned;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kiln_domain::{ReasonCode, Status};
 
-use crate::fixture::{finish, fixture, other_pythons, python, read_until, spec};
+use crate::fixture::{finish, fixture, other_pythons, read_until, spec};
 
 #[tokio::test]
 async fn hello_and_exit_codes() {
@@ -29,8 +29,11 @@ async fn arguments_environment_and_place() {
     spec.env.insert("COLOUR".to_owned(), "red".to_owned());
     spec.env.insert("HOME".to_owned(), "/workspace".to_owned());
     let outcome = fixture.run(spec).await.succeeded();
-    let expected = "['/workspace/main.py', 'a b', 'ü'] /workspace [('COLOUR', 'red'), ('HOME', '/workspace'), ('LANG', 'C.UTF-8'), \
-         ('PATH', '/usr/local/bin:/usr/bin:/bin'), ('PYTHONDONTWRITEBYTECODE', '1'), ('PYTHONUNBUFFERED', '1'), ('TMPDIR', '/tmp')] 1000 True\n";
+    let path = &fixture.runtime.env.iter().find(|(name, _)| name == "PATH").unwrap().1;
+    let expected = format!(
+        "['/workspace/main.py', 'a b', 'ü'] /workspace [('COLOUR', 'red'), ('HOME', '/workspace'), ('LANG', 'C.UTF-8'), \
+         ('PATH', '{path}'), ('PYTHONDONTWRITEBYTECODE', '1'), ('PYTHONUNBUFFERED', '1'), ('TMPDIR', '/tmp')] 1000 True\n"
+    );
     assert_eq!(outcome.stdout(), expected);
     fixture.close().await;
 }
@@ -87,8 +90,7 @@ async fn cancel_ends_the_tree_within_a_second_and_keeps_what_was_printed() {
 #[tokio::test]
 async fn an_interrupt_reaches_the_program() {
     let Some(fixture) = fixture("ends::an_interrupt_reaches_the_program").await else { return };
-    let code =
-        "import time\nprint('ready', flush=True)\ntry:\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')";
+    let code = "import time\ntry:\n    print('ready', flush=True)\n    time.sleep(100)\nexcept KeyboardInterrupt:\n    print('interrupted')";
     let mut run = fixture.start(spec(code)).await;
     read_until(&mut run, "ready\n").await;
     run.control.signal("SIGINT").unwrap();
@@ -100,9 +102,9 @@ async fn an_interrupt_reaches_the_program() {
 #[tokio::test]
 async fn a_runtime_that_is_not_there_is_told_from_a_program_that_fails() {
     let Some(fixture) = fixture("ends::a_runtime_that_is_not_there").await else { return };
-    let mut runtime = python();
+    let mut runtime = kiln_executor::sandbox::RuntimeCommand::clone(&fixture.runtime);
     runtime.argv[0] = "/opt/nothing/bin/python3".to_owned();
-    let error = fixture.sandboxes.start(spec("print(1)"), &runtime).await.unwrap_err();
+    let error = fixture.sandboxes.start(spec("print(1)"), &runtime.into()).await.unwrap_err();
     assert!(matches!(error, kiln_executor::sandbox::SandboxError::Runtime(_)), "{error:?}");
     fixture.python("print(1)").await.succeeded();
     fixture.close().await;

@@ -1,13 +1,17 @@
 //! An engine of its own for each test, and short ways to run a program in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kiln_domain::{Ended, ExecutionId, Limits, ReasonCode, Status, TenantId};
+use kiln_domain::{Ended, ExecutionId, Limits, ReasonCode, Start, Status, TenantId};
+use kiln_executor::runtimes::{Runtimes, RuntimesConfig, Search};
 use kiln_executor::sandbox::{Bind, InputFile, Run, RunEnd, RunEvent, RunSpec, RuntimeCommand, SandboxConfig, Sandboxes, Stream};
 use tokio::time::timeout;
+
+use crate::START;
 
 /// No test's run takes longer.
 pub const DEADLINE: Duration = Duration::from_mins(1);
@@ -15,6 +19,8 @@ pub const DEADLINE: Duration = Duration::from_mins(1);
 pub struct Fixture {
     pub sandboxes: Sandboxes,
     pub data_dir: PathBuf,
+    /// The system's Python; its programs start as [`crate::START`] says.
+    pub runtime: Arc<RuntimeCommand>,
 }
 
 /// An engine, or `None` with a word why this host cannot have one.
@@ -30,13 +36,23 @@ pub async fn fixture(test: &str) -> Option<Fixture> {
         return None;
     }
     let sandboxes = Sandboxes::open(config).await.expect("a host with root has what a sandbox needs");
-    Some(Fixture { sandboxes, data_dir })
+    let runtime = python(&data_dir).await;
+    sandboxes.prepare(&runtime).await;
+    Some(Fixture { sandboxes, data_dir, runtime })
 }
 
 pub fn config(data_dir: PathBuf) -> SandboxConfig {
     let spawner = PathBuf::from(env!("CARGO_BIN_EXE_kiln-sandbox-spawner"));
     let runner = spawner.with_file_name("kiln-runner");
-    SandboxConfig { data_dir, slots: 2, accept_tier: None, runner: Some(runner), spawner: Some(spawner) }
+    SandboxConfig {
+        data_dir,
+        slots: 2,
+        waiting_bytes: 256 << 20,
+        separate_tenants: false,
+        accept_tier: None,
+        runner: Some(runner),
+        spawner: Some(spawner),
+    }
 }
 
 /// Everything that a finished run told.
@@ -83,11 +99,13 @@ impl Outcome {
 
 impl Fixture {
     pub async fn start(&self, spec: RunSpec) -> Run {
-        self.sandboxes.start(spec, &python()).await.unwrap()
+        self.sandboxes.start(spec, &self.runtime).await.unwrap()
     }
 
     pub async fn run(&self, spec: RunSpec) -> Outcome {
-        finish(self.start(spec).await).await
+        let outcome = finish(self.start(spec).await).await;
+        assert_eq!(outcome.end.start, START);
+        outcome
     }
 
     pub async fn python(&self, code: &str) -> Outcome {
@@ -160,26 +178,36 @@ pub fn file(path: &str, content: &[u8]) -> InputFile {
     InputFile { path: path.to_owned(), content: content.to_vec() }
 }
 
-/// The system's Python, which is below /usr and so visible in every sandbox.
-pub fn python() -> RuntimeCommand {
-    RuntimeCommand {
-        argv: ["/usr/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
-        roots: Vec::new(),
-        env: Vec::new(),
-        script_name: "main.py".to_owned(),
+/// The system's Python as Kiln offers it, waiting or executed for each run.
+pub async fn python(data_dir: &Path) -> Arc<RuntimeCommand> {
+    let search = Search { directories: vec!["/usr/bin".into()], prefixes: Vec::new() };
+    let config = RuntimesConfig { search, environments: Vec::new(), ..RuntimesConfig::new(data_dir.join("python")) };
+    let python = Runtimes::open(config).await.unwrap().resolve("python").unwrap();
+    as_started(&python.command)
+}
+
+/// The command, without its tiers where programs are to start cold.
+pub fn as_started(command: &Arc<RuntimeCommand>) -> Arc<RuntimeCommand> {
+    match START {
+        Start::Warm => Arc::clone(command),
+        Start::Cold => Arc::new(RuntimeCommand { tiers: Vec::new(), ..RuntimeCommand::clone(command) }),
     }
 }
 
 /// The interpreters of pyenv, each shown at a neutral path.
-pub fn other_pythons() -> Vec<RuntimeCommand> {
+pub fn other_pythons() -> Vec<Arc<RuntimeCommand>> {
     let home = std::env::var("HOME").unwrap_or_default();
     let versions = std::fs::read_dir(PathBuf::from(home).join(".pyenv/versions")).into_iter().flatten().filter_map(Result::ok);
-    let command = |root: PathBuf| RuntimeCommand {
-        argv: ["/opt/python/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
-        roots: vec![Bind { source: root, target: PathBuf::from("/opt/python") }],
-        // Some are built with a shared library, which they look for where they were built.
-        env: vec![("LD_LIBRARY_PATH".to_owned(), "/opt/python/lib".to_owned())],
-        script_name: "main.py".to_owned(),
+    let command = |root: PathBuf| {
+        Arc::new(RuntimeCommand {
+            argv: ["/opt/python/bin/python3", "-I", "-u", "-B"].map(str::to_owned).to_vec(),
+            roots: vec![Bind { source: root, target: PathBuf::from("/opt/python") }],
+            // Some are built with a shared library, which they look for where they were built.
+            env: vec![("LD_LIBRARY_PATH".to_owned(), "/opt/python/lib".to_owned())],
+            script_name: "main.py".to_owned(),
+            tiers: Vec::new(),
+            takes_arguments: false,
+        })
     };
     versions.map(|version| version.path()).filter(|root| root.join("bin/python3").exists()).map(command).collect()
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kiln_executor::sandbox::{InputError, RunEvent, SandboxError};
 use tokio::time::timeout;
 
-use crate::fixture::{DEADLINE, file, finish, fixture, python, read_until, spec};
+use crate::fixture::{DEADLINE, file, finish, fixture, read_until, spec};
 
 #[tokio::test]
 async fn given_input_comes_whole_and_then_the_end() {
@@ -107,14 +107,17 @@ async fn bad_paths_and_values_are_refused_by_field() {
     for path in ["../x", "/x", "a/../x", "", "main.py", "a\0b", "a/"] {
         let mut spec = spec("print(1)");
         spec.files = vec![file(path, b"")];
-        let error = fixture.sandboxes.start(spec, &python()).await.unwrap_err();
+        let error = fixture.sandboxes.start(spec, &fixture.runtime).await.unwrap_err();
         assert!(matches!(error, SandboxError::Spec { field: "files", .. }), "{path:?}: {error:?}");
     }
     let mut args = spec("print(1)");
     args.args = vec!["a\0b".to_owned()];
-    assert!(matches!(fixture.sandboxes.start(args, &python()).await.unwrap_err(), SandboxError::Spec { field: "args", .. }));
+    assert!(matches!(
+        fixture.sandboxes.start(args, &fixture.runtime).await.unwrap_err(),
+        SandboxError::Spec { field: "args", .. }
+    ));
     let mut env = spec("print(1)");
     env.env.insert("A=B".to_owned(), String::new());
-    assert!(matches!(fixture.sandboxes.start(env, &python()).await.unwrap_err(), SandboxError::Spec { field: "env", .. }));
+    assert!(matches!(fixture.sandboxes.start(env, &fixture.runtime).await.unwrap_err(), SandboxError::Spec { field: "env", .. }));
     fixture.close().await;
 }

@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test fails by panicking")]
 
+/// How every program here starts; `tests/sandbox_cold` has the same tests with the other way.
+const START: kiln_domain::Start = kiln_domain::Start::Warm;
+
 mod ends;
 mod fixture;
 mod inputs;

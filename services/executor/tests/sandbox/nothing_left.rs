@@ -92,9 +92,11 @@ async fn dropping_a_run_kills_it() {
 /// The test's own program again, as an executor that is killed: see [`an_executor_that_is_killed_leaves_nothing`].
 #[tokio::test]
 async fn an_executor_to_be_killed() {
-    let Ok(data_dir) = std::env::var("KILN_TEST_DATA_DIR") else { return };
-    let sandboxes = Sandboxes::open(config(PathBuf::from(data_dir))).await.unwrap();
-    let run = sandboxes.start(spec("import time; time.sleep(1000)"), &crate::fixture::python()).await.unwrap();
+    let Ok(data_dir) = std::env::var("KILN_TEST_DATA_DIR").map(PathBuf::from) else { return };
+    let runtime = crate::fixture::python(&data_dir).await;
+    let sandboxes = Sandboxes::open(config(data_dir)).await.unwrap();
+    sandboxes.prepare(&runtime).await;
+    let run = sandboxes.start(spec("import time; time.sleep(1000)"), &runtime).await.unwrap();
     println!("\nRUNNING");
     finish(run).await;
 }
@@ -157,7 +159,7 @@ async fn a_spawner_that_dies_ends_its_runs_as_lost() {
     let outcome = finish(run).await;
     assert_eq!(outcome.verdict(), (kiln_domain::Status::Lost, Some(kiln_domain::ReasonCode::ExecutorLost)));
     tokio::time::timeout(DEADLINE, fixture.sandboxes.ended()).await.unwrap();
-    let refused = fixture.sandboxes.start(spec("print(1)"), &crate::fixture::python()).await.unwrap_err();
+    let refused = fixture.sandboxes.start(spec("print(1)"), &fixture.runtime).await.unwrap_err();
     assert!(matches!(refused, kiln_executor::sandbox::SandboxError::Unavailable(_)), "{refused:?}");
     let next = Sandboxes::open(config(fixture.data_dir.clone())).await.unwrap();
     next.close().await;

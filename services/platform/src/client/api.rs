@@ -40,6 +40,32 @@ impl Api {
         Ok(Self { http: http()?, server, credential: Mutex::new(credential) })
     }
 
+    /// The same server, with other credentials.
+    pub fn with(&self, credential: Credential) -> Self {
+        Self { server: self.server.clone(), http: self.http.clone(), credential: Mutex::new(credential) }
+    }
+
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Status and bytes of the answer, whatever the status is.
+    pub async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        at_most: usize,
+    ) -> anyhow::Result<(u16, Vec<u8>)> {
+        let request = self.request(method, path)?;
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.map_err(|error| unreachable(&self.server, error))?;
+        Ok((answer.status().as_u16(), read(answer, at_most).await?))
+    }
+
     /// The answer as JSON.
     pub async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<T> {
         let answer = self.send(|| {

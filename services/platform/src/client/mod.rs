@@ -3,6 +3,7 @@
 mod api;
 mod cancel;
 mod credentials;
+mod drill;
 mod execution;
 mod follow;
 mod history;
@@ -15,6 +16,8 @@ mod run;
 mod save;
 mod server;
 mod told;
+
+pub use api::Api;
 
 use std::process::ExitCode;
 
@@ -30,16 +33,18 @@ pub enum Command {
     Cancel(cancel::Cancel),
     /// Lists the latest runs
     Runs(history::Runs),
+    /// Tries to break out of the sandboxes, and reports what was held
+    Drill(Box<drill::RunDrill>),
 }
 
 /// Which Kiln to speak to.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
     /// Address of the Kiln [default: the one last signed in to by --server, else the one that `kiln up` runs here]
-    #[arg(long, value_name = "URL", env = "KILN_SERVER")]
+    #[arg(long, alias = "url", value_name = "URL", env = "KILN_SERVER")]
     server: Option<String>,
-    /// API key to use instead of the remembered sign-in
-    #[arg(long, value_name = "KEY", env = "KILN_API_KEY", hide_env_values = true)]
+    /// API key (or access token) to use instead of the remembered sign-in
+    #[arg(long, alias = "token", value_name = "KEY", env = "KILN_API_KEY", hide_env_values = true)]
     api_key: Option<String>,
 }
 
@@ -51,5 +56,6 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(logs) => logs.run().await,
         Command::Cancel(cancel) => cancel.run().await,
         Command::Runs(runs) => runs.run().await,
+        Command::Drill(drill) => Box::pin(drill.run()).await,
     }
 }

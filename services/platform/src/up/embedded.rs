@@ -77,6 +77,11 @@ impl Embedded {
         }
     }
 
+    /// The key that encrypts tenants' secrets.
+    pub fn secret_key(&self) -> Option<SecretString> {
+        self.secrets.secret_key.clone().map(SecretString::from)
+    }
+
     /// Keeps both running; returns only when one cannot be kept.
     pub async fn keep(&mut self) -> anyhow::Error {
         loop {

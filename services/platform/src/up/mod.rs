@@ -9,7 +9,7 @@ mod isolation;
 mod leftover;
 mod nats;
 mod postgres;
-mod secrets;
+pub mod secrets;
 mod start;
 
 pub mod doctor;

@@ -5,6 +5,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,9 @@ const PASSWORD_LENGTH: usize = 40;
 pub struct Secrets {
     pub postgres: Postgres,
     pub nats: Nats,
+    /// Encrypts tenants' secrets: 32 bytes in base64. Missing in what an earlier version wrote.
+    #[serde(default)]
+    pub secret_key: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,10 +44,19 @@ pub struct Nats {
 }
 
 impl Secrets {
+    /// Reads `file`, which must be there.
+    pub fn load(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))
+    }
+
     /// Reads `file`, or makes it with fresh passwords.
     pub fn load_or_create(file: &Path) -> anyhow::Result<Self> {
         match std::fs::read(file) {
-            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display())),
+            Ok(text) => {
+                let secrets: Self = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))?;
+                secrets.complete(file)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(file),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
         }
@@ -53,9 +67,18 @@ impl Secrets {
         let secrets = Self {
             postgres: Postgres { owner: fresh(), auth: fresh(), scheduler: fresh(), result: fresh() },
             nats: Nats { operator: fresh(), auth: fresh(), scheduler: fresh(), executor: fresh(), result: fresh() },
+            secret_key: None,
         };
-        write_private(file, &serde_json::to_vec_pretty(&secrets)?)?;
-        Ok(secrets)
+        secrets.complete(file)
+    }
+
+    /// Makes and writes what is missing.
+    fn complete(mut self, file: &Path) -> anyhow::Result<Self> {
+        if self.secret_key.is_none() {
+            self.secret_key = Some(STANDARD.encode(rand::random::<[u8; 32]>()));
+            write_private(file, &serde_json::to_vec_pretty(&self)?)?;
+        }
+        Ok(self)
     }
 }
 

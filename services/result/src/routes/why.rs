@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use kiln_domain::{ExecutionId, Status};
 use kiln_events::{WaitingFor, WhyReply};
-use kiln_http::auth::{Caller, Permission};
+use kiln_http::auth::Caller;
 use kiln_http::{ApiPath, Problem, ProblemDocument};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,7 +39,6 @@ pub async fn why_execution(
     caller: Caller,
     ApiPath(id): ApiPath<ExecutionId>,
 ) -> Result<Json<WhyAnswer>, Problem> {
-    caller.require(Permission::ExecutionsRead)?;
     match results.ask_why(caller.tenant_id, id).await? {
         WhyReply::State { state, position, waiting_for, estimate_ms } => {
             Ok(Json(WhyAnswer { state, position, waiting_for, estimate_ms }))

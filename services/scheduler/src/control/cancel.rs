@@ -25,10 +25,10 @@ impl Scheduler {
             return Ok(CancelReply::AlreadyEnded);
         }
         if row.state == "running" {
-            store::request_cancel(&mut tx, query.tenant_id, query.execution_id).await?;
+            store::request_stop(&mut tx, query.tenant_id, query.execution_id, ReasonCode::CancelledByUser).await?;
             tx.commit().await?;
             let record = row.record()?;
-            self.tell_executor(&record).await;
+            self.tell_executor(&record, ReasonCode::CancelledByUser).await;
             return Ok(CancelReply::Accepted(Box::new(record)));
         }
         let ended = verdict(Status::Cancelled, ReasonCode::CancelledByUser, "Cancelled by the user before it started.");
@@ -43,9 +43,10 @@ impl Scheduler {
         Ok(CancelReply::Accepted(Box::new(record)))
     }
 
-    async fn tell_executor(&self, record: &ExecutionRecord) {
+    /// Asks for the stop now; should that fail, the executor's next call brings it.
+    pub(crate) async fn tell_executor(&self, record: &ExecutionRecord, cause: ReasonCode) {
         let Some(executor) = &record.executor_id else { return };
-        let stop = Stop { execution_id: record.id, attempt: record.attempt, cause: ReasonCode::CancelledByUser };
+        let stop = Stop { execution_id: record.id, attempt: record.attempt, cause };
         let told: Result<StopReply, _> = self.bus.request(&subject::control(executor, "stop"), &stop, STOP_DEADLINE).await;
         if let Err(error) = told {
             tracing::warn!(%error, execution = %record.id, "executor was not told to stop; it is told at its next call");

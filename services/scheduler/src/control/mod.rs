@@ -8,7 +8,7 @@ mod why;
 
 use std::sync::Arc;
 
-use kiln_events::{Claim, Delete, Describe, DescribeReply, Heartbeat, TenantUsage, subject};
+use kiln_events::{AttemptSecrets, Claim, Delete, Describe, DescribeReply, Heartbeat, TenantUsage, UsageSums, subject};
 use kiln_runtime::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +26,8 @@ pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Ta
         answer(scheduler, shutdown, "retry", |s, q| async move { s.retry(q).await }),
         answer(scheduler, shutdown, "delete", |s, q: Delete| async move { s.delete(q).await }),
         answer(scheduler, shutdown, "why", |s, q| async move { s.why(q).await }),
+        answer(scheduler, shutdown, "usage_sums", |s, q: UsageSums| async move { s.usage_sums(q).await }),
+        answer(scheduler, shutdown, "secrets", |s, q: AttemptSecrets| async move { s.secrets_of(q).await }),
         answer(scheduler, shutdown, "usage", |s, q: TenantUsage| async move { s.usage(q).await }),
     ]
 }

@@ -1,10 +1,9 @@
 //! Retry: a new execution with what an ended one was given.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use kiln_domain::LimitsPatch;
 use kiln_events::{Payload, Retry, RetryReply};
 
 use crate::store::{NewExecution, StoredPayload};
@@ -23,7 +22,6 @@ impl Scheduler {
         let payload = store::payload(&mut tx, query.tenant_id, query.execution_id).await?;
         tx.commit().await?;
         let record = row.record()?;
-        let labels: BTreeMap<String, String> = record.labels;
         let new = NewExecution {
             id: query.new_id,
             tenant: query.tenant_id,
@@ -31,7 +29,9 @@ impl Scheduler {
             priority: row.priority,
             runtime: record.runtime,
             limits: record.limits,
-            labels,
+            asked: LimitsPatch::default(),
+            labels: record.labels,
+            secrets: row.secrets,
             interactive: record.interactive,
             session_id: None,
             workspace_id: record.workspace_id,
@@ -49,7 +49,7 @@ impl Scheduler {
             }
         };
         match self.accept(new, payload, None).await {
-            Ok(record) => Ok(RetryReply::Accepted(Box::new(record))),
+            Ok((record, _)) => Ok(RetryReply::Accepted(Box::new(record))),
             Err(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS || problem.status() == StatusCode::FORBIDDEN => {
                 Ok(RetryReply::OverQuota { code: problem.code().to_owned(), detail: problem.detail().to_owned() })
             }

@@ -13,6 +13,10 @@ use crate::Config;
 
 const MAX_ARGS: usize = 1_000;
 const MAX_ENV: usize = 256;
+const MAX_SECRETS: usize = 64;
+const MAX_SECRET_NAME: usize = 128;
+/// What is wrong with the name of a secret that the tenant does not have.
+pub const NO_SECRET: &str = "there is no such secret";
 /// Arguments together, and environment together.
 const MAX_WORDS_BYTES: usize = 128 * 1024;
 const MAX_STDIN_BYTES: usize = 5 << 20;
@@ -86,6 +90,9 @@ impl Priority {
 pub struct Accepted {
     pub runtime: String,
     pub limits: Limits,
+    pub asked: LimitsPatch,
+    /// Each once; whether there are such secrets is not known yet.
+    pub secrets: Vec<String>,
     pub payload: Payload,
     pub interactive: bool,
     pub max_attempts: i32,
@@ -122,8 +129,15 @@ impl CreateExecution {
         if self.workspace_id.is_some() {
             refuse("/workspace_id", "there is no such workspace".to_owned());
         }
-        for at in 0..self.secrets.len() {
-            refuse(&format!("/secrets/{at}"), "there is no such secret".to_owned());
+        if self.secrets.len() > MAX_SECRETS {
+            refuse("/secrets", format!("must be at most {MAX_SECRETS}"));
+        }
+        for (at, name) in self.secrets.iter().enumerate() {
+            if !is_variable(name) || name.len() > MAX_SECRET_NAME {
+                refuse(&format!("/secrets/{at}"), NO_SECRET.to_owned());
+            } else if self.env.contains_key(name) {
+                refuse(&format!("/secrets/{at}"), "is given in `env` as well".to_owned());
+            }
         }
         if !(1..=MAX_ATTEMPTS).contains(&self.max_attempts) {
             refuse("/max_attempts", format!("must be between 1 and {MAX_ATTEMPTS}"));
@@ -146,6 +160,8 @@ impl CreateExecution {
             Ok(limits) if errors.is_empty() => Ok(Accepted {
                 runtime,
                 limits,
+                asked: self.limits.0,
+                secrets: self.secrets,
                 payload: Payload { code: self.code, args: self.args, env: self.env, stdin: self.stdin, files },
                 interactive: self.interactive,
                 max_attempts: i32::try_from(self.max_attempts).unwrap_or(1),
@@ -219,7 +235,7 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         let problem = check(serde_json::json!({
-            "code": " \n", "runtime": "cobol", "args": ["\u{0}"], "env": {"1A": ""}, "workspace_id": "x", "secrets": ["S"],
+            "code": " \n", "runtime": "cobol", "args": ["\u{0}"], "env": {"1A": ""}, "workspace_id": "x", "secrets": ["1"],
             "max_attempts": 0, "labels": {"a=b": ""}, "limits": {"pids": 1}
         }))
         .err()

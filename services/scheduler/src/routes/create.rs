@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
 use kiln_domain::ExecutionId;
 use kiln_events::{AwaitEnd, ExecutionRecord, subject};
-use kiln_http::auth::{Caller, Permission};
+use kiln_http::auth::Caller;
 use kiln_http::{ApiQuery, Begun, Body, Execution, Hold, Idempotency, Keyed, Printed, Problem, ProblemDocument};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -70,7 +70,6 @@ pub async fn create_execution(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response, Problem> {
-    caller.require(Permission::ExecutionsWrite)?;
     let wait = wait.duration()?;
     let permit = large_bodies.permit(content_length(&request)).await?;
     let body = Body::from_request(request, &()).await?;
@@ -145,16 +144,21 @@ impl Scheduler {
             priority: checked.priority.rank(),
             runtime: checked.runtime,
             limits: checked.limits,
+            asked: checked.asked,
             labels: checked.labels,
+            secrets: checked.secrets,
             interactive: checked.interactive,
             session_id: None,
             workspace_id: None,
             max_attempts: checked.max_attempts,
             created_at: Timestamp::now(),
         };
+        self.require_secrets(&new).await?;
         let payload = self.store_payload(&new, checked.payload).await?;
-        let record = self.accept(new, payload, Some(hold)).await?;
-        self.answer(record, wait).await
+        let (record, rate) = self.accept(new, payload, Some(hold)).await?;
+        let mut response = self.answer(record, wait).await?;
+        response.headers_mut().extend(rate.headers());
+        Ok(response)
     }
 
     /// A repeat of a request whose process died after it had accepted the execution.

@@ -15,6 +15,8 @@ const MAX_FILES: usize = 1_000;
 /// Longest part of a path, and longest path, in bytes.
 const MAX_PART: usize = 255;
 const MAX_PATH: usize = 4_095;
+/// Directories in directories, the file included; sandboxes take no deeper input.
+const MAX_DEPTH: usize = 32;
 
 /// A file that the program finds in its working directory.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -67,6 +69,9 @@ fn path_fault(path: &str) -> Option<&'static str> {
     if path.starts_with('/') {
         return Some("must be relative");
     }
+    if path.split('/').count() > MAX_DEPTH {
+        return Some("must have at most 32 parts");
+    }
     for part in path.split('/') {
         match part {
             "" | "." => return Some("must not have empty parts or `.`"),
@@ -105,11 +110,12 @@ mod tests {
 
     #[test]
     fn only_normal_relative_paths() {
-        for path in ["a", "a/b.txt", "...", "naïve/日本", "a b", "-rf"] {
+        let (deepest, deeper) = (["d"; 32].join("/"), ["d"; 33].join("/"));
+        for path in ["a", "a/b.txt", "...", "naïve/日本", "a b", "-rf", deepest.as_str()] {
             assert_eq!(path_fault(path), None, "{path}");
         }
         let long = "x".repeat(256);
-        for path in ["", "/a", "..", "a/../b", "a//b", "a/", "./a", "a\0", "main.py", long.as_str()] {
+        for path in ["", "/a", "..", "a/../b", "a//b", "a/", "./a", "a\0", "main.py", long.as_str(), deeper.as_str()] {
             assert!(path_fault(path).is_some(), "{path}");
         }
     }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use kiln_domain::Status;
-use kiln_http::auth::{Caller, Permission};
+use kiln_http::auth::Caller;
 use kiln_http::{Execution, Page, PageQuery, Problem, ProblemDocument};
 use utoipa::IntoParams;
 
@@ -39,7 +39,6 @@ pub async fn list_executions(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page<Execution>>, Problem> {
-    caller.require(Permission::ExecutionsRead)?;
     let (mut filter, page) = parse(query.as_deref().unwrap_or_default())?;
     if let Some(name) = &filter.runtime
         && let Some(id) = scheduler.runtimes.resolve(name)

@@ -2,10 +2,13 @@
 
 mod body;
 mod create;
+mod executors;
 mod files;
 mod limits;
 mod list;
 mod runtimes;
+
+pub use body::NO_SECRET;
 
 use std::sync::Arc;
 
@@ -46,4 +49,5 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list::list_executions))
         .routes(routes!(runtimes::list_runtimes))
         .routes(routes!(limits::get_limits))
+        .routes(routes!(executors::list_executors))
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use kiln_db::TenantTx;
-use kiln_domain::{ExecutionId, Limits, SessionId, Status, TenantId, WorkspaceId};
+use kiln_domain::{ExecutionId, Limits, LimitsPatch, SessionId, Status, TenantId, WorkspaceId};
 use kiln_events::{ExecutionRecord, Payload, PayloadSource};
 use uuid::Uuid;
 
-use crate::admission::{Admitted, Load, Quota};
+use crate::admission::{Admitted, Ceilings, Load, Quota};
 
 /// An execution about to be accepted.
 pub struct NewExecution {
@@ -19,7 +19,11 @@ pub struct NewExecution {
     pub priority: i16,
     pub runtime: String,
     pub limits: Limits,
+    /// Which of them were asked for and not left to the default.
+    pub asked: LimitsPatch,
     pub labels: BTreeMap<String, String>,
+    /// Names of secrets that it is given.
+    pub secrets: Vec<String>,
     pub interactive: bool,
     pub session_id: Option<SessionId>,
     pub workspace_id: Option<WorkspaceId>,
@@ -82,25 +86,35 @@ pub async fn lock_tenant(tx: &mut TenantTx, defaults: Quota) -> Result<(Load, Qu
     let tenant = tx.tenant().0;
     for _ in 0..2 {
         let row = sqlx::query!(
-            "SELECT suspended, max_concurrent, max_queued, executions_per_minute, queued, active, minute, minute_count
-             FROM scheduler.tenant WHERE tenant_id = $1 FOR UPDATE",
+            r#"SELECT suspended, max_concurrent, max_queued, executions_per_minute, cpu_ms_per_day, max_timeout_ms,
+                    max_memory_bytes, max_cpu_millis, queued, active, minute, minute_count,
+                    CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END AS "cpu_ms_spent!"
+             FROM scheduler.tenant WHERE tenant_id = $1 FOR UPDATE"#,
             tenant
         )
         .fetch_optional(&mut **tx)
         .await?;
         if let Some(row) = row {
             let count = |stored: i32| u32::try_from(stored).unwrap_or(0);
+            let amount = |stored: i64| u64::try_from(stored).unwrap_or(0);
             let load = Load {
                 suspended: row.suspended,
                 queued: count(row.queued),
                 active: count(row.active),
                 minute: row.minute.to_jiff(),
                 minute_count: count(row.minute_count),
+                cpu_ms_spent: amount(row.cpu_ms_spent),
             };
             let quota = Quota {
                 max_concurrent: row.max_concurrent.map_or(defaults.max_concurrent, count),
                 max_queued: row.max_queued.map_or(defaults.max_queued, count),
                 executions_per_minute: row.executions_per_minute.map_or(defaults.executions_per_minute, count),
+                cpu_ms_per_day: row.cpu_ms_per_day.map_or(defaults.cpu_ms_per_day, amount),
+                ceilings: Ceilings {
+                    timeout_ms: row.max_timeout_ms.map(amount),
+                    memory_bytes: row.max_memory_bytes.map(amount),
+                    cpu_millis: row.max_cpu_millis.map(amount),
+                },
             };
             return Ok((load, quota));
         }
@@ -132,8 +146,8 @@ pub async fn insert(
          ), execution AS (
             INSERT INTO scheduler.execution
                 (id, tenant_id, created_by, state, attempt, priority, runtime, limits, labels, interactive, session_id, workspace_id,
-                 max_attempts, created_at, dispatched_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $5::int = 1 THEN $14::timestamptz END)
+                 max_attempts, created_at, dispatched_at, secrets)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $5::int = 1 THEN $14::timestamptz END, $19)
          )
          INSERT INTO scheduler.payload (execution_id, tenant_id, body, object) VALUES ($1, $2, $15, $18)",
         new.id.0,
@@ -154,6 +168,7 @@ pub async fn insert(
         admitted.minute.to_sqlx() as _,
         i32::try_from(admitted.minute_count).unwrap_or(i32::MAX),
         object,
+        &new.secrets,
     )
     .execute(&mut **tx)
     .await?;

@@ -1,6 +1,6 @@
 //! Attempts: claimed once, kept by a lease, lost when it runs out.
 
-use kiln_domain::{ExecutionId, InstanceId, TenantId};
+use kiln_domain::{ExecutionId, InstanceId, ReasonCode, TenantId};
 use kiln_events::{Claim, LiveAttempt};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub async fn claim(connection: &mut PgConnection, claim: &Claim, lease_ms: i64) 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     Keep,
-    Cancel,
+    Stop(ReasonCode),
     /// Not this executor's any more.
     Drop,
 }
@@ -58,7 +58,7 @@ pub async fn extend_leases(
     .execute(&mut *connection)
     .await?;
     let rows = sqlx::query!(
-        r#"SELECT id, attempt, cancel_requested_at IS NOT NULL AS "cancel!"
+        r#"SELECT id, attempt, CASE WHEN cancel_requested_at IS NOT NULL THEN COALESCE(stop_cause, 'cancelled_by_user') END AS "stop?"
            FROM scheduler.execution WHERE id = ANY($1) AND executor_instance = $2 AND state = 'running'"#,
         &ids,
         instance.0,
@@ -68,8 +68,10 @@ pub async fn extend_leases(
     let beat = |live: &LiveAttempt| {
         let mine = rows.iter().find(|row| row.id == live.execution_id.0 && u32::try_from(row.attempt) == Ok(live.attempt));
         match mine {
-            Some(row) if row.cancel => Beat::Cancel,
-            Some(_) => Beat::Keep,
+            Some(row) => match row.stop.as_deref() {
+                Some(cause) => Beat::Stop(ReasonCode::parse(cause).unwrap_or(ReasonCode::CancelledByUser)),
+                None => Beat::Keep,
+            },
             None => Beat::Drop,
         }
     };

@@ -61,14 +61,14 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
         r#"WITH made AS (
                 UPDATE scheduler.execution SET state = 'dispatched', attempt = attempt + 1, dispatched_at = now()
                 WHERE id = ANY($1) AND state = 'queued'
-                RETURNING id, tenant_id, attempt, runtime, limits, interactive, workspace_id
+                RETURNING id, tenant_id, attempt, runtime, limits, interactive, workspace_id, cardinality(secrets) > 0 AS has_secrets
            ), reservation AS (
                 UPDATE scheduler.tenant AS t SET queued = t.queued - n.count, active = t.active + n.count
                 FROM (SELECT tenant_id, count(*)::int AS count FROM made GROUP BY tenant_id) AS n
                 WHERE t.tenant_id = n.tenant_id
            )
            SELECT made.id, made.tenant_id, made.attempt, made.runtime, made.limits, made.interactive,
-                  made.workspace_id AS "workspace_id?", p.body AS "body?", p.object AS "object?"
+                  made.workspace_id AS "workspace_id?", made.has_secrets AS "has_secrets!", p.body AS "body?", p.object AS "object?"
            FROM made JOIN scheduler.payload AS p ON p.execution_id = made.id"#,
         &ids
     )
@@ -86,6 +86,7 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
                 workspace_id: row.workspace_id.map(WorkspaceId),
                 dispatched_at: now,
                 payload: StoredPayload::from_columns(row.body, row.object)?.source(),
+                has_secrets: row.has_secrets,
             };
             Ok(Dispatched { tenant: TenantId(row.tenant_id), task })
         })

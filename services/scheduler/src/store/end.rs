@@ -32,7 +32,7 @@ pub async fn lock_tenants(connection: &mut PgConnection, tenants: &[TenantId]) -
         .map(drop)
 }
 
-/// Moves the execution to its terminal state and gives its reservation back; none when the fence refuses.
+/// Moves the execution to its terminal state, gives its reservation back and adds to what its tenant has used; none when the fence refuses.
 /// The tenant is locked.
 pub async fn end(connection: &mut PgConnection, ending: &Ending<'_>) -> anyhow::Result<Option<ExecutionRow>> {
     let was_queued = i32::from(ending.from == "queued");
@@ -44,8 +44,18 @@ pub async fn end(connection: &mut PgConnection, ending: &Ending<'_>) -> anyhow::
             WHERE id = $1 AND tenant_id = $2 AND attempt = $3 AND state = $4
             RETURNING *
          ), reservation AS (
-            UPDATE scheduler.tenant SET queued = queued - $11::int, active = active - 1 + $11::int
+            UPDATE scheduler.tenant
+            SET queued = queued - $11::int, active = active - 1 + $11::int, cpu_day = (now() AT TIME ZONE 'UTC')::date,
+                cpu_ms_spent = CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END + $12
             WHERE tenant_id = $2 AND EXISTS (SELECT FROM found)
+         ), used AS (
+            INSERT INTO scheduler.usage AS u
+                (tenant_id, day, created_by, runtime, executions, cpu_ms, wall_ms, memory_byte_ms)
+            SELECT tenant_id, (now() AT TIME ZONE 'UTC')::date, created_by, runtime, 1, $12::bigint, $13::bigint,
+                   $13::bigint::numeric * $14::bigint::numeric FROM found
+            ON CONFLICT (tenant_id, day, created_by, runtime) DO UPDATE
+            SET executions = u.executions + 1, cpu_ms = u.cpu_ms + EXCLUDED.cpu_ms, wall_ms = u.wall_ms + EXCLUDED.wall_ms,
+                memory_byte_ms = u.memory_byte_ms + EXCLUDED.memory_byte_ms
          )",
         ending.execution.0,
         ending.tenant.0,
@@ -61,10 +71,18 @@ pub async fn end(connection: &mut PgConnection, ending: &Ending<'_>) -> anyhow::
         }),
         ending.isolation,
         was_queued,
+        amount(ending.ended.usage.cpu_ms),
+        amount(ending.ended.usage.wall_ms),
+        amount(ending.ended.usage.memory_peak_bytes),
     )
     .fetch_optional(connection)
     .await?;
     Ok(row)
+}
+
+/// A counter as Postgres holds it; no run reaches the bound.
+fn amount(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Puts an attempt that did not come to its end back into the queue. The tenant is locked.

@@ -29,25 +29,19 @@ pub async fn position(tx: &mut TenantTx, row: &ExecutionRow) -> Result<(u64, u32
 pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
     let tenant = tx.tenant().0;
     let held = sqlx::query!(
-        r#"SELECT queued, active, CASE WHEN minute > now() - interval '1 minute' THEN minute_count ELSE 0 END AS "minute!"
+        r#"SELECT queued, active, CASE WHEN minute > now() - interval '1 minute' THEN minute_count ELSE 0 END AS "minute!",
+                  CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END AS "cpu_ms_spent!"
            FROM scheduler.tenant WHERE tenant_id = $1"#,
         tenant
     )
     .fetch_optional(&mut **tx)
-    .await?;
-    let cpu = sqlx::query_scalar!(
-        r#"SELECT COALESCE(sum((ended->'usage'->>'cpu_ms')::bigint), 0)::bigint AS "cpu!" FROM scheduler.execution
-           WHERE tenant_id = $1 AND finished_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"#,
-        tenant
-    )
-    .fetch_one(&mut **tx)
     .await?;
     let count = |stored: i32| u64::try_from(stored).unwrap_or(0);
     Ok(held.map_or_else(TenantUsageReply::default, |held| TenantUsageReply {
         running: count(held.active),
         queued: count(held.queued),
         executions_last_minute: count(held.minute),
-        cpu_ms_today: u64::try_from(cpu).unwrap_or(0),
+        cpu_ms_today: u64::try_from(held.cpu_ms_spent).unwrap_or(0),
     }))
 }
 

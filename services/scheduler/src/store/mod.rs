@@ -7,6 +7,8 @@ mod end;
 mod list;
 mod load;
 mod record;
+mod tenant;
+mod usage;
 
 pub use accept::{NewExecution, StoredPayload, insert, lock_tenant};
 pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
@@ -14,4 +16,8 @@ pub use dispatch::{mark_dispatched, stuck_dispatches, waiting};
 pub use end::{Ending, end, lock_tenants, requeue};
 pub use list::{Filter, list};
 pub use load::{active_total, correct_reservations, position, usage, waited_for_runtime};
-pub use record::{ExecutionRow, load, load_for_update, payload, request_cancel};
+pub use record::{ExecutionRow, load, load_for_update, payload};
+pub use tenant::{
+    close_tenant, delete_ended, forget_tenant, not_started, over_budget, request_stop, running, secrets_of_attempt,
+};
+pub use usage::usage_sums;

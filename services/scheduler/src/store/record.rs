@@ -28,6 +28,7 @@ pub struct ExecutionRow {
     pub max_attempts: i32,
     pub attempt: i32,
     pub executor_id: Option<String>,
+    pub secrets: Vec<String>,
     pub cancel_requested_at: Option<SqlTimestamp>,
     pub ended: Option<serde_json::Value>,
     pub start: Option<String>,
@@ -46,7 +47,7 @@ macro_rules! record_query {
                 + r#" SELECT id AS "id!", tenant_id AS "tenant_id!", created_by AS "created_by!", state AS "state!",
                     priority AS "priority!", runtime AS "runtime!", limits AS "limits!", labels AS "labels!",
                     interactive AS "interactive!", session_id AS "session_id?", workspace_id AS "workspace_id?",
-                    max_attempts AS "max_attempts!", attempt AS "attempt!", executor_id AS "executor_id?",
+                    max_attempts AS "max_attempts!", attempt AS "attempt!", executor_id AS "executor_id?", secrets AS "secrets!",
                     cancel_requested_at AS "cancel_requested_at?",
                     ended AS "ended?", start AS "start?", isolation AS "isolation?", created_at AS "created_at!",
                     started_at AS "started_at?", finished_at AS "finished_at?" FROM found ORDER BY id DESC"#
@@ -124,16 +125,4 @@ pub async fn payload(connection: &mut PgConnection, tenant: TenantId, id: Execut
             .fetch_one(connection)
             .await?;
     StoredPayload::from_columns(row.body, row.object)
-}
-
-/// Notes that the user asked for the end; the executor is told, and told again at each of its calls.
-pub async fn request_cancel(connection: &mut PgConnection, tenant: TenantId, id: ExecutionId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE scheduler.execution SET cancel_requested_at = COALESCE(cancel_requested_at, now()) WHERE id = $1 AND tenant_id = $2",
-        id.0,
-        tenant.0
-    )
-    .execute(connection)
-    .await
-    .map(drop)
 }

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod attach;
+mod bad_input;
 mod cancel;
 mod create;
 mod delete;
@@ -21,17 +22,22 @@ mod outcomes;
 mod problems;
 mod programs;
 mod quota;
+mod rate_limits;
 mod raw_output;
 mod refresh;
 mod retry;
 mod runtimes;
+mod secrets;
 mod sign_ins;
 mod signup;
 mod stdin;
 mod switch;
 mod tenancy;
+mod tenant_deletion;
 mod ticket;
+mod usage;
 mod wait;
+mod walk;
 mod why;
 
 use std::time::Duration;

@@ -56,7 +56,11 @@ async fn describes_every_operation_of_the_contract() {
         DELETE /auth/sessions/{id}, POST /auth/ticket, GET /api-keys, POST /api-keys, DELETE /api-keys/{id}, GET /tenant, GET /tenant/quota,
         GET /runtimes, GET /limits, POST /executions, GET /executions, GET /executions/{id}, DELETE /executions/{id},
         POST /executions/{id}/cancel, POST /executions/{id}/retry, GET /executions/{id}/why, GET /executions/{id}/events,
-        POST /executions/{id}/stdin, GET /executions/{id}/attach, GET /executions/{id}/stdout, GET /executions/{id}/stderr,
+        POST /auth/password, POST /auth/password-reset, POST /auth/password-reset/confirm, PATCH /tenant, DELETE /tenant, POST /tenants,
+        GET /tenant/members, PATCH /tenant/members/{user_id}, DELETE /tenant/members/{user_id}, GET /tenant/invitations,
+        POST /tenant/invitations, DELETE /tenant/invitations/{id}, POST /invitations/accept, GET /tenant/usage, GET /tenant/audit-log,
+        GET /tenant/secrets, PUT /tenant/secrets/{name}, DELETE /tenant/secrets/{name}, GET /admin/tenants, GET /admin/tenants/{id},
+        PATCH /admin/tenants/{id}, GET /admin/executors, POST /executions/{id}/stdin, GET /executions/{id}/attach, GET /executions/{id}/stdout, GET /executions/{id}/stderr,
         GET /executions/{id}/files/{path}";
     let missing: Vec<_> = contract
         .split(',')

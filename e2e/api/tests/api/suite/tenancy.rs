@@ -60,22 +60,32 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
     let run = tenant.run("print(1)").await;
     let key = tenant.post("/api-keys", &json!({"name": "k", "scopes": ["executions:read"]})).await.expect(201).json();
     let sign_in = tenant.get("/auth/sessions").await.expect(200).json()["data"][0]["id"].clone();
+    let secret = json!("MINE");
+    tenant.call(Method::PUT, "/tenant/secrets/MINE").json(&json!({"value": "x"})).await.expect(204);
+    let guest = json!({"email": kiln_test_support::unique_email()});
+    let invitation = tenant.post("/tenant/invitations", &guest).await.expect(201).json();
     let mut asked = 0;
     for operation in operations(&served(&kiln).await) {
         let Some(route) = operation.path.strip_prefix("/api/v1") else { continue };
-        if !route.contains('{') || route.contains("/attach") {
+        // A secret that is put belongs to whoever puts it; a member's new role is read before the member is looked for.
+        let by_name = operation.method == Method::PUT || operation.method == Method::PATCH;
+        if !route.contains('{') || route.contains("/attach") || by_name {
             continue;
         }
         let id = match route.split('/').nth(1).unwrap() {
             "executions" => &run["id"],
             "api-keys" => &key["id"],
             "auth" => &sign_in,
+            "tenant" if route.contains("secrets") => &secret,
+            "tenant" if route.contains("invitations") => &invitation["id"],
+            "tenant" => &tenant.signup["user"]["id"],
+            "admin" => &tenant.signup["tenant"]["id"],
             part => panic!("say here which id belongs into {part} of {route}"),
         };
         let path = route
             .split('/')
             .map(|part| {
-                if part == "{id}" {
+                if ["{id}", "{user_id}", "{name}"].contains(&part) {
                     id.as_str().unwrap()
                 } else if part.starts_with('{') {
                     "f"

@@ -6,6 +6,7 @@
 mod v1;
 mod v2;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::wire::{Counters, Failure, SandboxId, Step};
@@ -113,6 +114,12 @@ impl Group {
     /// Moves the calling process into the group. It must be single-threaded.
     pub fn enter(&self) -> Result<(), Failure> {
         self.directories.iter().try_for_each(|directory| write(directory, "cgroup.procs", "0"))
+    }
+
+    /// The files by which a process enters it, for one that may not open them itself: what counts is who opened them.
+    pub fn entries(&self) -> Result<Vec<File>, Failure> {
+        let open = |directory: &PathBuf| File::options().write(true).open(directory.join("cgroup.procs"));
+        self.directories.iter().map(|directory| open(directory).step("open cgroup.procs")).collect()
     }
 
     /// Removes the group; false while a dying process still holds it.

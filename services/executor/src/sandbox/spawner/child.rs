@@ -11,13 +11,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use kiln_runner_protocol::{FAILURE_MARK, WORKSPACE_MARK};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::SigSet;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, chdir, chown, dup2_raw, execveat, pivot_root, sethostname, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, chdir, chown, dup2_raw, execveat, pivot_root, setgroups, sethostname, setresgid, setresuid, setsid};
 
 use super::disk;
 use super::mount as binds;
@@ -30,8 +31,13 @@ use crate::sandbox::wire::{Failure, Step};
 pub const PROGRAM_ID: u32 = 1000;
 /// The runner's stream, in the runner.
 const CONTROL: RawFd = 5;
-/// The byte that goes before the runner's first, with the descriptor of the working directory.
-pub const WORKSPACE_MARK: u8 = b'W';
+/// The host's name inside.
+pub const HOST_NAME: &str = "sandbox";
+/// Other users' processes, the runner's among them, are not seen.
+pub const PROC_OPTIONS: &str = "hidepid=2";
+/// Writable places in memory.
+pub const MEMORY_PLACES: [(&str, &str); 2] =
+    [("/tmp", "size=64m,nr_inodes=10000,mode=1777"), ("/dev/shm", "size=32m,nr_inodes=10000,mode=1777")];
 /// Said to the spawner once the user namespace is there, and its answer once the ids are mapped.
 pub const UNSHARED: u8 = b'U';
 pub const MAPPED: u8 = b'M';
@@ -45,6 +51,7 @@ pub struct Plan<'a> {
     pub group: Option<&'a Group>,
     pub template: Option<&'a File>,
     pub disk_bytes: u64,
+    pub hides_processes: bool,
     /// Host's user and group of the program; `None` where there is only the caller's.
     pub owner: Option<u32>,
     pub stream: OwnedFd,
@@ -58,7 +65,7 @@ pub fn become_runner(mut plan: Plan<'_>) -> ! {
         Err(failure) => failure,
     };
     // The spawner reads this until the end; when it is gone there is nobody to tell.
-    let _ = plan.status.write_all(&[b"E", failure.step.as_bytes(), b"\n", failure.detail.as_bytes()].concat());
+    let _ = plan.status.write_all(&[&[FAILURE_MARK], failure.step.as_bytes(), b"\n", failure.detail.as_bytes()].concat());
     exit()
 }
 
@@ -69,7 +76,7 @@ fn enter(plan: &mut Plan<'_>) -> Result<std::convert::Infallible, Failure> {
         group.enter()?;
     }
     unshare(CloneFlags::CLONE_NEWCGROUP).step("cgroup namespace")?;
-    sethostname("sandbox").step("host name")?;
+    sethostname(HOST_NAME).step("host name")?;
     build(plan)?;
     change_root(plan.root)?;
     let workspace = nix::fcntl::open(WORKSPACE, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
@@ -84,23 +91,30 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
         binds::bind_read_only(&bind.source, &inside(&bind.target.to_string_lossy()))?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &inside("proc"), Some("proc"), flags, Some("hidepid=2")).step("proc")?;
-    binds::tmpfs(&inside("tmp"), "size=64m,nr_inodes=10000,mode=1777")?;
-    binds::tmpfs(&inside("dev/shm"), "size=32m,nr_inodes=10000,mode=1777")?;
+    mount(Some("proc"), &inside("proc"), Some("proc"), flags, plan.hides_processes.then_some(PROC_OPTIONS)).step("proc")?;
+    for (target, options) in MEMORY_PLACES {
+        binds::tmpfs(&inside(target), options)?;
+    }
     workspace(plan, &inside(WORKSPACE))
 }
 
 fn workspace(plan: &Plan<'_>, target: &Path) -> Result<(), Failure> {
-    match plan.template {
-        Some(template) => disk::mount_copy(template, plan.directory, target)?,
-        None => binds::tmpfs(target, &format!("size={},nr_inodes=10000,mode=755", plan.disk_bytes))?,
+    if let Some(template) = plan.template {
+        let disk = disk::mounted_copy(template, plan.directory, plan.owner)?;
+        return binds::move_mount(&disk, target).step("mount the disk");
     }
+    binds::tmpfs(target, &workspace_options(plan.disk_bytes))?;
     let owner = plan.owner;
     chown(target, owner.map(Uid::from_raw), owner.map(Gid::from_raw)).step("working directory's owner")
 }
 
+/// A working directory in memory of that size.
+pub fn workspace_options(disk_bytes: u64) -> String {
+    format!("size={disk_bytes},nr_inodes=10000,mode=755")
+}
+
 /// Makes `root` the only root there is.
-fn change_root(root: &Path) -> Result<(), Failure> {
+pub fn change_root(root: &Path) -> Result<(), Failure> {
     chdir(root).step("root")?;
     pivot_root(".", ".").step("root")?;
     umount2(".", MntFlags::MNT_DETACH).step("leave the host's root")?;
@@ -115,16 +129,26 @@ fn hand_over(stream: &OwnedFd, workspace: &OwnedFd) -> nix::Result<()> {
     sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(&[WORKSPACE_MARK])], &rights, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
-/// Enters a user namespace whose ids the spawner maps, and takes its root's id.
 fn become_unprivileged(plan: &mut Plan<'_>) -> Result<(), Failure> {
+    let rooted = plan.owner.is_some();
+    enter_user_namespace(&mut plan.status, rooted)
+}
+
+/// Enters a user namespace whose ids the spawner maps. With `rooted` the process had the host's root and becomes the
+/// namespace's.
+pub fn enter_user_namespace(status: &mut UnixStream, rooted: bool) -> Result<(), Failure> {
+    if rooted {
+        // Not one group of the host goes along.
+        setgroups(&[]).step("groups")?;
+    }
     unshare(CloneFlags::CLONE_NEWUSER).step("user namespace")?;
-    plan.status.write_all(&[UNSHARED]).step("user namespace")?;
+    status.write_all(&[UNSHARED]).step("user namespace")?;
     let mut answer = [0];
-    plan.status.read_exact(&mut answer).step("user namespace")?;
+    status.read_exact(&mut answer).step("user namespace")?;
     if answer != [MAPPED] {
         return Err(Failure::new("user namespace", "the ids were not mapped"));
     }
-    if plan.owner.is_some() {
+    if rooted {
         setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).step("runner's group")?;
         setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).step("runner's user")?;
     }
@@ -142,12 +166,12 @@ fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, Failure> {
     execveat(&runner, c"", &arguments, &[] as &[CString; 0], AtFlags::AT_EMPTY_PATH).step("execute the runner")
 }
 
-fn above(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+pub fn above(descriptor: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     super::duplicate_above(descriptor, 64).step("descriptors")
 }
 
 #[expect(unsafe_code, reason = "descriptors are moved to fixed numbers, which have no owners")]
-fn place(from: &OwnedFd, number: RawFd) -> Result<(), Failure> {
+pub fn place(from: &OwnedFd, number: RawFd) -> Result<(), Failure> {
     // SAFETY: this process is about to become another program; nothing here uses what `number` was.
     let placed = unsafe { dup2_raw(from, number) }.step("descriptors")?;
     std::mem::forget(placed);
@@ -155,7 +179,7 @@ fn place(from: &OwnedFd, number: RawFd) -> Result<(), Failure> {
 }
 
 #[expect(unsafe_code, reason = "a forked child leaves without running the parent's exit handlers")]
-fn exit() -> ! {
+pub fn exit() -> ! {
     // SAFETY: ends the process at once.
     unsafe { libc::_exit(1) }
 }

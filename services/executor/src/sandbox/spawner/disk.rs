@@ -8,14 +8,21 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kiln_runner_protocol::DISK_MARK;
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::fcntl::AtFlags;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 
+use super::process::{self, Process};
+use super::{child, mount};
 use crate::sandbox::host;
 use crate::sandbox::wire::{Failure, Step};
 
@@ -77,15 +84,39 @@ impl Templates {
     }
 }
 
-/// Copies the empty image and mounts the copy at `target`. Called in the new sandbox's mount namespace.
-pub fn mount_copy(template: &File, directory: &Path, target: &Path) -> Result<(), Failure> {
+/// Copies the empty image and mounts the copy, at no place yet, for `owner`. May wait for the device.
+pub fn mounted_copy(template: &File, directory: &Path, owner: Option<u32>) -> Result<OwnedFd, Failure> {
     let image =
         File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory).step("disk copy")?;
     copy_used_blocks(template, &image).step("disk copy")?;
     let device = attach(&image).step("loop device")?;
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
-    mount(Some(&device.path), target, Some("ext4"), flags, Some("noinit_itable")).step("mount the disk")?;
-    std::fs::remove_dir(target.join("lost+found")).step("empty disk")
+    let mount = mount::detached("ext4", &device.path, "noinit_itable").step("mount the disk")?;
+    unlinkat(&mount, "lost+found", UnlinkatFlags::RemoveDir).step("empty disk")?;
+    let (user, group) = (owner.map(Uid::from_raw), owner.map(Gid::from_raw));
+    fchownat(&mount, "", user, group, AtFlags::AT_EMPTY_PATH).step("working directory's owner")?;
+    Ok(mount)
+}
+
+/// Forks a process that makes a [`mounted_copy`] and sends it; gives the end where it comes.
+pub fn send_mounted_copy(template: &File, directory: &Path, owner: u32) -> Result<(UnixStream, Process), Failure> {
+    let (socket, helpers) = UnixStream::pair().step("disk's socket")?;
+    let Some(process) = process::fork(0).step("fork for the disk")? else {
+        drop(socket);
+        match mounted_copy(template, directory, Some(owner)) {
+            Ok(mount) => drop(send_mount(&helpers, &mount)),
+            Err(failure) => drop(std::io::Write::write_all(&mut &helpers, failure.to_string().as_bytes())),
+        }
+        child::exit()
+    };
+    Ok((socket, Process::new(process)?))
+}
+
+/// When nobody takes it any more, it goes with this process.
+fn send_mount(socket: &UnixStream, mount: &OwnedFd) -> nix::Result<()> {
+    let descriptors = [mount.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    let mark = [IoSlice::new(&[DISK_MARK])];
+    sendmsg::<()>(socket.as_raw_fd(), &mark, &rights, MsgFlags::MSG_NOSIGNAL, None).map(drop)
 }
 
 fn copy_used_blocks(from: &File, to: &File) -> std::io::Result<()> {

@@ -9,8 +9,10 @@ mod child;
 mod disk;
 mod mount;
 mod open;
+mod process;
 mod root;
 mod table;
+mod zygote;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -19,11 +21,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 
-pub use child::{PROGRAM_ID, WORKSPACE_MARK};
-pub use root::{OWN_DIRECTORIES, WORKSPACE};
+pub use child::PROGRAM_ID;
+pub use root::{OWN_DIRECTORIES, WORKSPACE, ZYGOTE_DRIVER, ZYGOTE_LIBRARY};
 
 use super::wire::{self, Answer, Failure, Request};
-use table::Table;
+use table::{Table, ZygotePlan};
 
 /// How long a dying group is tried to be removed again.
 const RETRY: Duration = Duration::from_millis(10);
@@ -48,10 +50,10 @@ fn serve() -> Result<(), Failure> {
     let terminal = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE]);
     terminal.thread_block().map_err(|errno| Failure::new("signals", errno))?;
     let Some(request) = receive(&socket)? else { return Ok(()) };
-    let Request::Open { data_dir, runner, accept_tier } = request else {
+    let Request::Open { data_dir, runner, accept_tier, without } = request else {
         return Err(Failure::new("engine's socket", "the first request is to open"));
     };
-    let mut table = match open::open(&data_dir, &runner, accept_tier.as_deref()) {
+    let mut table = match open::open(&data_dir, &runner, accept_tier.as_deref(), without) {
         Ok((table, isolation)) => {
             answer(&socket, &Answer::Opened(isolation), &[])?;
             table
@@ -79,12 +81,20 @@ fn serve_requests(socket: &OwnedFd, table: &mut Table) -> Result<(), Failure> {
 fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Failure> {
     match request {
         Request::Open { .. } => Err(Failure::new("engine's socket", "opened twice")),
-        Request::Make { id, binds, disk_bytes } => match table.make(id, &binds, disk_bytes) {
-            Ok((owner, stream)) => answer(socket, &Answer::Made { id, owner }, &[stream]),
-            Err(failure) => {
-                answer(socket, &Answer::Finished { id, counters: wire::Counters::default(), failure: Some(failure) }, &[])
+        Request::Make { id, binds, disk_bytes } => made(socket, id, table.make(id, &binds, disk_bytes)),
+        Request::Fork { id, zygote, disk_bytes, confinement } => {
+            made(socket, id, table.fork(id, zygote, disk_bytes, confinement))
+        }
+        Request::Zygote { id, binds, argv, env } => {
+            match table.start_zygote(id, &ZygotePlan { binds: &binds, argv: &argv, env: &env }) {
+                Ok(()) => Ok(()),
+                Err(failure) => answer(socket, &Answer::ZygoteEnded { id, failure }, &[]),
             }
-        },
+        }
+        Request::EndZygote { id } => {
+            table.end_zygote(id);
+            Ok(())
+        }
         Request::Limit { id, memory_bytes, cpu_millis, processes } => {
             let limits = super::cgroup::GroupLimits { memory_bytes, cpu_millis, processes };
             answer(socket, &Answer::Limited { id, failure: table.limit(id, limits).err() }, &[])
@@ -96,6 +106,15 @@ fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Fai
         Request::Finish { id } => {
             table.finish(id);
             Ok(())
+        }
+    }
+}
+
+fn made(socket: &OwnedFd, id: wire::SandboxId, made: Result<(Option<u32>, OwnedFd), Failure>) -> Result<(), Failure> {
+    match made {
+        Ok((owner, stream)) => answer(socket, &Answer::Made { id, owner }, &[stream]),
+        Err(failure) => {
+            answer(socket, &Answer::Finished { id, counters: wire::Counters::default(), failure: Some(failure) }, &[])
         }
     }
 }

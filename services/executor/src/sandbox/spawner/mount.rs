@@ -1,6 +1,6 @@
 //! The few mount calls that a sandbox is made of, each with its step's name.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -39,6 +39,43 @@ pub fn bind_device(source: &Path, target: &Path) -> Result<(), Failure> {
     mount(Some(source), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).step(format!("device {}", source.display()))
 }
 
+/// A file system of its own, on the device `source`, mounted at no place yet.
+pub fn detached(kind: &str, source: &Path, flag: &str) -> nix::Result<OwnedFd> {
+    let (kind, flag) = (CString::new(kind).map_err(|_| Errno::EINVAL)?, CString::new(flag).map_err(|_| Errno::EINVAL)?);
+    let source = path(source)?;
+    new_mount(&kind, &source, &flag)
+}
+
+#[expect(unsafe_code, reason = "fsopen and its kin have no safe wrappers")]
+fn new_mount(kind: &CStr, source: &CStr, flag: &CStr) -> nix::Result<OwnedFd> {
+    // The kernel's interface, include/uapi/linux/mount.h.
+    const CLOSE_ON_EXECUTION: u32 = 1;
+    const SET_FLAG: u32 = 0;
+    const SET_STRING: u32 = 1;
+    const CREATE: u32 = 6;
+    const ATTRIBUTES: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOATIME;
+    let null = std::ptr::null::<libc::c_char>();
+    // SAFETY: every pointer is a C string that outlives the call, or null where the kernel asks for that; the
+    // descriptors adopted here have just been made for us.
+    unsafe {
+        let context = adopt(libc::syscall(libc::SYS_fsopen, kind.as_ptr(), CLOSE_ON_EXECUTION))?;
+        let configure = |command: u32, key: *const libc::c_char, value: *const libc::c_char| {
+            Errno::result(libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, 0))
+        };
+        configure(SET_STRING, c"source".as_ptr(), source.as_ptr())?;
+        configure(SET_FLAG, flag.as_ptr(), null)?;
+        configure(CREATE, null, null)?;
+        adopt(libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), CLOSE_ON_EXECUTION, ATTRIBUTES))
+    }
+}
+
+#[expect(unsafe_code, reason = "system calls give numbers, which are adopted here")]
+fn adopt(result: libc::c_long) -> nix::Result<OwnedFd> {
+    let descriptor = i32::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 /// An empty directory or file at `target`, like `source`, to mount over.
 fn make_place(source: &Path, target: &Path) -> std::io::Result<()> {
     if source.is_dir() {
@@ -59,10 +96,7 @@ fn open_tree(source: &Path) -> nix::Result<OwnedFd> {
     let source = path(source)?;
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE.unsigned_abs();
     // SAFETY: the path is a valid C string for the length of the call.
-    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) };
-    let descriptor = i32::try_from(Errno::result(tree)?).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+    adopt(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) })
 }
 
 #[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
@@ -84,7 +118,7 @@ fn set_attributes(tree: &OwnedFd, attributes: u64, recursive: bool) -> nix::Resu
 }
 
 #[expect(unsafe_code, reason = "move_mount has no safe wrapper")]
-fn move_mount(tree: &OwnedFd, target: &Path) -> nix::Result<()> {
+pub fn move_mount(tree: &OwnedFd, target: &Path) -> nix::Result<()> {
     const FROM_DESCRIPTOR: u32 = 4; // MOVE_MOUNT_F_EMPTY_PATH
     let target = path(target)?;
     // SAFETY: both paths are valid C strings for the length of the call.

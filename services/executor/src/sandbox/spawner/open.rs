@@ -15,20 +15,28 @@ use super::root;
 use super::table::Table;
 use crate::sandbox::cgroup::{self, Groups};
 use crate::sandbox::host::{self, Isolation, Tier};
-use crate::sandbox::wire::{Failure, Step};
+use crate::sandbox::wire::{Failure, Omitted, Step};
 
 /// How long what a crash left may take to die.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(10);
 /// File that names the directories of groups, for the sweep after a crash.
 const GROUPS_FILE: &str = "cgroups";
 
+/// The runner's crate as a library that an interpreter loads.
+const ZYGOTE_LIBRARY_NAME: &str = "libkiln_runner.so";
+
 /// Takes the data directory, checks the host, removes leftovers, builds the templates.
-pub fn open(data_dir: &Path, runner: &Path, accept_tier: Option<&str>) -> Result<(Table, Isolation), Failure> {
+pub fn open(
+    data_dir: &Path,
+    runner_path: &Path,
+    accept_tier: Option<&str>,
+    without: Option<Omitted>,
+) -> Result<(Table, Isolation), Failure> {
     let directory = working_directory(data_dir);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).step("data directory")?;
     let directory = directory.canonicalize().step("data directory")?;
     let lock = lock(&directory)?;
-    let runner = open_runner(runner)?;
+    let runner = open_runner(runner_path)?;
     let (tier, controls) = host::look();
     accept(tier, accept_tier, &controls)?;
 
@@ -36,10 +44,13 @@ pub fn open(data_dir: &Path, runner: &Path, accept_tier: Option<&str>) -> Result
     sweep(&directory)?;
     let groups = tier.has_groups().then(|| Groups::open(&name(&directory))).transpose()?;
     remember(&directory, groups.as_ref())?;
-    let root = root::build(&directory.join("root"))?;
+    // Beside the runner, of the same crate. Without it every interpreter is executed cold.
+    let library = Some(runner_path.with_file_name(ZYGOTE_LIBRARY_NAME)).filter(|path| tier.has_groups() && path.exists());
+    let root = root::build(&directory.join("root"), library.as_deref())?;
     let templates = tier.has_disks().then(|| Templates::open(&directory)).transpose()?;
     let isolation = Isolation { tier: tier.name().to_owned(), controls };
-    Ok((Table::new(tier, root, directory, runner, groups, templates, lock), isolation))
+    let table = Table::new(tier, root, directory, runner, groups, templates, lock);
+    Ok((table.without(without), isolation))
 }
 
 /// One engine a data directory. A spawner that is still dying lets go when it is done.

@@ -32,8 +32,20 @@ const ETC_FILES: [(&str, &str); 5] = [
 ];
 const EMPTY: [&str; 8] = ["proc", "dev", "tmp", "etc", "run", "var", "workspace", "opt"];
 
-/// Builds the root at `place` and returns it.
-pub fn build(place: &Path) -> Result<PathBuf, Failure> {
+/// What makes an interpreter a zygote: the library that does the work, and what the interpreter executes to load it.
+pub const ZYGOTE_LIBRARY: &str = "/kiln/zygote/libkiln_runner.so";
+pub const ZYGOTE_DRIVER: &str = "/kiln/zygote/zygote.py";
+const ZYGOTE_DRIVER_TEXT: &str = include_str!("../../../../runner/driver/zygote.py");
+
+/// The directory that is every sandbox's root.
+pub struct Root {
+    pub path: PathBuf,
+    /// It holds what makes an interpreter a zygote.
+    pub has_zygotes: bool,
+}
+
+/// Builds the root at `place` and returns it. Without the `library` there are no zygotes.
+pub fn build(place: &Path, library: Option<&Path>) -> Result<Root, Failure> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(place).step("root directory")?;
     mount::tmpfs(place, "size=4m,nr_inodes=4096,mode=755")?;
     for name in EMPTY {
@@ -46,7 +58,12 @@ pub fn build(place: &Path) -> Result<PathBuf, Failure> {
     symlink("/tmp", place.join("var/tmp")).step("root directory")?;
     etc(&place.join("etc"))?;
     devices(&place.join("dev"))?;
-    Ok(place.to_path_buf())
+    let inside = |path: &str| place.join(path.trim_start_matches('/'));
+    if let Some(library) = library {
+        mount::bind_read_only(library, &inside(ZYGOTE_LIBRARY))?;
+        std::fs::write(inside(ZYGOTE_DRIVER), ZYGOTE_DRIVER_TEXT).step("root directory")?;
+    }
+    Ok(Root { path: place.to_path_buf(), has_zygotes: library.is_some() })
 }
 
 /// `/bin` and its like: the same link as on the host, or the directory.

@@ -3,47 +3,65 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
+use kiln_runner_protocol::{Confinement, FAILURE_MARK, MakeSandbox, OwnMount, ZygoteReport};
 use nix::fcntl::Flock;
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
 
-use super::child::{self, MAPPED, PROGRAM_ID, Plan, UNSHARED};
-use super::disk::Templates;
+use super::child::{self, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
+use super::disk::{Templates, send_mounted_copy};
+use super::process::{self, Process};
+use super::root::{Root, WORKSPACE};
+use super::zygote::{self, Zygote};
 use crate::sandbox::cgroup::{Group, GroupLimits, Groups};
 use crate::sandbox::host::Tier;
 use crate::sandbox::runtime::Bind;
-use crate::sandbox::wire::{Answer, Failure, SandboxId, Step};
+use crate::sandbox::wire::{Answer, Failure, Omitted, SandboxId, Step};
 
 /// Host ids of the first sandbox; each has two. Far from people, services and what containers use.
 const FIRST_HOST_ID: u32 = 1_879_048_192;
 /// Sandboxes at once.
 const MAX_SANDBOXES: u32 = 1024;
+/// Zygotes at once; each has an id of its own on the host, after those of the sandboxes.
+const MAX_ZYGOTES: u32 = 64;
 /// What a failing child may say about it.
 const MAX_STATUS_BYTES: usize = 4096;
 
+/// The first sandbox's id as a zygote's user namespace calls it; 0 is the zygote's own.
+const FIRST_ZYGOTE_ID: u32 = 1;
+const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// What a zygote is started from, by the engine's wish.
+pub struct ZygotePlan<'a> {
+    pub binds: &'a [Bind],
+    pub argv: &'a [String],
+    pub env: &'a [(String, String)],
+}
+
 pub struct Table {
     tier: Tier,
-    root: PathBuf,
+    root: Root,
     directory: PathBuf,
     runner: File,
     groups: Option<Groups>,
     templates: Option<Templates>,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
     free_slots: BTreeSet<u32>,
+    zygotes: BTreeMap<SandboxId, Zygote>,
+    /// Processes that make a disk and then end.
+    helpers: Vec<Process>,
     /// Groups whose last process is still dying.
     remains: Vec<Group>,
+    without: Option<Omitted>,
     _lock: Flock<File>,
 }
 
 struct Sandbox {
     slot: u32,
-    process: Pid,
-    handle: OwnedFd,
+    /// `None` while its zygote has yet to fork it.
+    process: Option<Process>,
     group: Option<Group>,
     /// The child's word while it builds; `None` once the runner has taken over.
     status: Option<UnixStream>,
@@ -55,7 +73,7 @@ struct Sandbox {
 impl Table {
     pub fn new(
         tier: Tier,
-        root: PathBuf,
+        root: Root,
         directory: PathBuf,
         runner: File,
         groups: Option<Groups>,
@@ -63,8 +81,31 @@ impl Table {
         lock: Flock<File>,
     ) -> Self {
         let free_slots = (0..MAX_SANDBOXES).collect();
-        let (sandboxes, remains) = (BTreeMap::new(), Vec::new());
-        Self { tier, root, directory, runner, groups, templates, sandboxes, free_slots, remains, _lock: lock }
+        let (sandboxes, zygotes, helpers, remains) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
+        Self {
+            tier,
+            root,
+            directory,
+            runner,
+            groups,
+            templates,
+            sandboxes,
+            free_slots,
+            zygotes,
+            helpers,
+            remains,
+            without: None,
+            _lock: lock,
+        }
+    }
+
+    /// Leaves a control out of the sandboxes that are made cold, for an experiment.
+    pub fn without(self, without: Option<Omitted>) -> Self {
+        Self { without, ..self }
+    }
+
+    fn namespaces(&self) -> i32 {
+        if self.without == Some(Omitted::OwnNetwork) { NAMESPACES & !libc::CLONE_NEWNET } else { NAMESPACES }
     }
 
     /// Forks a sandbox's first process, which builds the rest by itself. Gives the host id that owns the
@@ -76,27 +117,92 @@ impl Table {
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let Some(process) = clone().step("clone")? else {
+        let Some(process) = process::fork(self.namespaces()).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
-                root: &self.root,
+                root: &self.root.path,
                 directory: &self.directory,
                 runner: &self.runner,
                 binds,
                 group: group.as_ref(),
                 template,
                 disk_bytes,
+                hides_processes: self.without != Some(Omitted::HiddenProcesses),
                 owner,
                 stream: stream.into(),
                 status: childs_status,
             })
         };
+        self.enter(id, slot, Some(Process::new(process)?), group, status)?;
+        Ok((owner, engines_stream.into()))
+    }
+
+    fn enter(
+        &mut self,
+        id: SandboxId,
+        slot: u32,
+        process: Option<Process>,
+        group: Option<Group>,
+        status: UnixStream,
+    ) -> Result<(), Failure> {
         status.set_nonblocking(true).step("status")?;
-        let handle = process_handle(process).step("pidfd")?;
         let (said, finishing, dead) = (Vec::new(), false, false);
         self.free_slots.remove(&slot);
-        self.sandboxes.insert(id, Sandbox { slot, process, handle, group, status: Some(status), said, finishing, dead });
-        Ok((owner, engines_stream.into()))
+        self.sandboxes.insert(id, Sandbox { slot, process, group, status: Some(status), said, finishing, dead });
+        Ok(())
+    }
+
+    /// Has a zygote fork a sandbox; gives what [`Self::make`] gives. The disk is made meanwhile, by a process that
+    /// has the privileges which the zygote lacks.
+    pub fn fork(
+        &mut self,
+        id: SandboxId,
+        zygote: SandboxId,
+        disk_bytes: u64,
+        confinement: Confinement,
+    ) -> Result<(Option<u32>, OwnedFd), Failure> {
+        let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
+        let zygote = self.zygotes.get_mut(&zygote).filter(|zygote| zygote.ready).ok_or_else(zygote::gone)?;
+        let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
+        let (status, childs_status) = UnixStream::pair().step("status")?;
+        let owner = host_ids(slot).1;
+        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
+        let disk = template.map(|template| send_mounted_copy(template, &self.directory, owner)).transpose()?;
+        let (disk, helper) = disk.unzip();
+        self.helpers.extend(helper);
+        let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
+        let entries = group.as_ref().map(Group::entries).transpose()?.unwrap_or_default();
+        let wanted = wanted(slot, disk.is_none().then_some(disk_bytes), confinement);
+        let channels = [stream.as_fd(), childs_status.as_fd()];
+        let descriptors = channels.into_iter().chain(disk.as_ref().map(AsFd::as_fd)).chain(entries.iter().map(AsFd::as_fd));
+        if let Err(failure) = zygote.send(id, &wanted, &descriptors.collect::<Vec<_>>()) {
+            self.remains.extend(group.filter(|group| !group.remove()));
+            return Err(failure);
+        }
+        self.enter(id, slot, None, group, status)?;
+        Ok((Some(owner), engines_stream.into()))
+    }
+
+    /// Starts a zygote; [`Self::step`] answers when it is ready or has ended.
+    pub fn start_zygote(&mut self, id: SandboxId, plan: &ZygotePlan<'_>) -> Result<(), Failure> {
+        if !self.root.has_zygotes {
+            return Err(Failure::new("zygote", "libkiln_runner.so is not beside the runner, or the tier is rootless"));
+        }
+        let taken: BTreeSet<_> = self.zygotes.values().map(|zygote| zygote.place).collect();
+        let place = (0..MAX_ZYGOTES).find(|place| !taken.contains(place));
+        let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
+        let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
+        let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
+        let plan =
+            zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
+        self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
+        Ok(())
+    }
+
+    pub fn end_zygote(&mut self, id: SandboxId) {
+        if let Some(zygote) = self.zygotes.get(&id) {
+            zygote.process.kill();
+        }
     }
 
     pub fn limit(&self, id: SandboxId, limits: GroupLimits) -> Result<(), Failure> {
@@ -126,14 +232,18 @@ impl Table {
             sandbox.finishing = true;
             sandbox.kill();
         }
+        for zygote in self.zygotes.values() {
+            zygote.process.kill();
+        }
     }
 
     /// What the loop waits for: the word of children that build, the end of first processes.
     pub fn watched(&self) -> impl Iterator<Item = (SandboxId, BorrowedFd<'_>)> {
         let alive = self.sandboxes.iter().filter(|(_, sandbox)| !sandbox.dead);
-        let ends = alive.map(|(id, sandbox)| (*id, sandbox.handle.as_fd()));
+        let ends = alive.filter_map(|(id, sandbox)| Some((*id, sandbox.process.as_ref()?.as_fd())));
         let words = self.sandboxes.iter().filter_map(|(id, sandbox)| Some((*id, sandbox.status.as_ref()?.as_fd())));
-        ends.chain(words)
+        let zygotes = self.zygotes.iter().flat_map(|(id, zygote)| zygote.watched().map(|watched| (*id, watched)));
+        ends.chain(words).chain(zygotes)
     }
 
     /// Takes in what happened and gives the answers that are due.
@@ -145,8 +255,63 @@ impl Table {
             }
         }
         self.remains.retain(|group| !group.remove());
+        self.helpers.retain(|helper| !helper.reap());
+        let mut answers: Vec<_> = ready.iter().flat_map(|id| self.step_zygote(*id)).collect();
         let over: Vec<_> = self.sandboxes.iter().filter(|(_, s)| s.finishing && s.dead).map(|(id, _)| *id).collect();
-        over.into_iter().filter_map(|id| self.remove(id)).collect()
+        answers.extend(over.into_iter().filter_map(|id| self.remove(id)));
+        answers
+    }
+
+    /// Takes in what a zygote said, and its end.
+    fn step_zygote(&mut self, id: SandboxId) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while let Some(zygote) = self.zygotes.get_mut(&id)
+            && let Some(report) = zygote.receive()
+        {
+            match report {
+                ZygoteReport::Ready { modules } => {
+                    zygote.ready = true;
+                    answers.push(Answer::ZygoteReady { id, modules });
+                }
+                ZygoteReport::Failed { .. } => {}
+                ZygoteReport::Forked { process } => {
+                    let owed = zygote.owed.pop_front();
+                    self.forked(owed, process);
+                }
+                ZygoteReport::NotForked { errno } => {
+                    let owed = zygote.owed.pop_front();
+                    self.never_forked(owed, &Failure::new("fork", std::io::Error::from_raw_os_error(errno)));
+                }
+            }
+        }
+        if let Some(zygote) = self.zygotes.get(&id)
+            && zygote.process.reap()
+            && let Some(zygote) = self.zygotes.remove(&id)
+        {
+            let failure = zygote.failure();
+            for owed in zygote.owed {
+                self.never_forked(Some(owed), &failure);
+            }
+            answers.push(Answer::ZygoteEnded { id, failure });
+        }
+        answers
+    }
+
+    fn forked(&mut self, id: Option<SandboxId>, process: i32) {
+        let Some(sandbox) = id.and_then(|id| self.sandboxes.get_mut(&id)) else { return };
+        match zygote::pid(process).ok_or_else(zygote::gone).and_then(Process::new) {
+            Ok(process) => sandbox.process = Some(process),
+            Err(failure) => sandbox.never_made(&failure),
+        }
+        if sandbox.finishing {
+            sandbox.kill();
+        }
+    }
+
+    fn never_forked(&mut self, id: Option<SandboxId>, failure: &Failure) {
+        if let Some(sandbox) = id.and_then(|id| self.sandboxes.get_mut(&id)) {
+            sandbox.never_made(failure);
+        }
     }
 
     fn remove(&mut self, id: SandboxId) -> Option<Answer> {
@@ -162,11 +327,11 @@ impl Table {
     }
 
     pub fn has_remains(&self) -> bool {
-        !self.remains.is_empty()
+        !self.remains.is_empty() || !self.helpers.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.sandboxes.is_empty() && self.remains.is_empty()
+        self.sandboxes.is_empty() && self.zygotes.is_empty() && !self.has_remains()
     }
 
     /// Removes the directories that held the groups.
@@ -179,8 +344,16 @@ impl Table {
 
 impl Sandbox {
     fn kill(&self) {
-        // A process that is already dead is what is wanted; the handle cannot name another one.
-        let _ = signal(&self.handle, libc::SIGKILL);
+        if let Some(process) = &self.process {
+            process.kill();
+        }
+    }
+
+    /// It will have no process.
+    fn never_made(&mut self, failure: &Failure) {
+        self.said = format!("{}{}\n{}", FAILURE_MARK as char, failure.step, failure.detail).into_bytes();
+        self.dead = true;
+        self.status = None;
     }
 
     /// Reads the building child's word, all that is there, and answers it.
@@ -220,14 +393,12 @@ impl Sandbox {
         } else {
             format!("{PROGRAM_ID} 0 1\n")
         };
-        let directory = PathBuf::from(format!("/proc/{}", self.process));
-        let mapped = std::fs::write(directory.join("setgroups"), "deny")
-            .and_then(|()| std::fs::write(directory.join("uid_map"), &map))
-            .and_then(|()| std::fs::write(directory.join("gid_map"), &map));
+        let Some(process) = &self.process else { return };
+        let mapped = process.map_ids(&map);
         let word = match mapped {
             Ok(()) => MAPPED,
             Err(error) => {
-                self.said = format!("Emap ids\n{error}").into_bytes();
+                self.said = format!("{}map ids\n{error}", FAILURE_MARK as char).into_bytes();
                 b'!'
             }
         };
@@ -239,23 +410,17 @@ impl Sandbox {
 
     /// Reaps the first process once it is dead; by then everything in its namespace is.
     fn reap(&mut self) {
-        if self.dead {
-            return;
-        }
-        match waitpid(self.process, Some(WaitPidFlag::WNOHANG)) {
-            Ok(nix::sys::wait::WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
-            Ok(_) | Err(_) => {
-                self.dead = true;
-                self.listen();
-                self.status = None;
-            }
+        if !self.dead && self.process.as_ref().is_some_and(Process::reap) {
+            self.dead = true;
+            self.listen();
+            self.status = None;
         }
     }
 
     /// Why it could not be made, if that is how it ended.
     fn failure(&self) -> Option<Failure> {
         let text = String::from_utf8_lossy(&self.said);
-        let (step, detail) = text.split_once('E')?.1.split_once('\n')?;
+        let (step, detail) = text.split_once(FAILURE_MARK as char)?.1.split_once('\n')?;
         Some(Failure::new(step, detail))
     }
 }
@@ -271,30 +436,28 @@ fn is_nested() -> bool {
     std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.split_ascii_whitespace().nth(2) == Some("1"))
 }
 
-/// Forks into new namespaces; `None` is the child.
-#[expect(unsafe_code, reason = "clone has no safe wrapper that behaves like fork")]
-fn clone() -> nix::Result<Option<Pid>> {
-    let namespaces =
-        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::SIGCHLD;
-    // SAFETY: without a stack and without shared memory this is a fork; the spawner has one thread.
-    let process = Errno::result(unsafe { libc::syscall(libc::SYS_clone, namespaces, 0, 0, 0, 0) })?;
-    let process = i32::try_from(process).map_err(|_| Errno::ESRCH)?;
-    Ok((process != 0).then(|| Pid::from_raw(process)))
-}
-
-#[expect(unsafe_code, reason = "pidfd_open has no safe wrapper here")]
-fn process_handle(process: Pid) -> nix::Result<OwnedFd> {
-    // SAFETY: takes numbers only; the child cannot have been reaped, so the number is its own.
-    let handle = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, process.as_raw(), 0) })?;
-    let handle = i32::try_from(handle).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(handle) })
-}
-
-#[expect(unsafe_code, reason = "pidfd_send_signal has no safe wrapper here")]
-fn signal(handle: &OwnedFd, number: i32) -> nix::Result<()> {
-    // SAFETY: a null signal description is allowed and means an ordinary signal.
-    let sent =
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), number, std::ptr::null::<libc::siginfo_t>(), 0) };
-    Errno::result(sent).map(drop)
+/// What a zygote is to make in that slot; without a disk the working directory is in memory, of that size.
+fn wanted(slot: u32, memory_disk: Option<u64>, confinement: Confinement) -> MakeSandbox {
+    let (runner_id, program_id) = (FIRST_ZYGOTE_ID + slot * 2, FIRST_ZYGOTE_ID + slot * 2 + 1);
+    let own = |kind: &str, target: &str, options: String| OwnMount {
+        kind: kind.to_owned(),
+        target: target.to_owned(),
+        options,
+        executable: kind != "proc",
+    };
+    let mut mounts = vec![own("proc", "/proc", PROC_OPTIONS.to_owned())];
+    mounts.extend(MEMORY_PLACES.map(|(target, options)| own("tmpfs", target, options.to_owned())));
+    mounts.extend(memory_disk.map(|disk_bytes| {
+        let owner = format!(",uid={program_id},gid={program_id}");
+        own("tmpfs", WORKSPACE, child::workspace_options(disk_bytes) + &owner)
+    }));
+    MakeSandbox {
+        host_name: HOST_NAME.to_owned(),
+        mounts,
+        directory: WORKSPACE.to_owned(),
+        has_disk: memory_disk.is_none(),
+        runner_id,
+        program_id,
+        confinement,
+    }
 }

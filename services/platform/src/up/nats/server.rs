@@ -17,24 +17,36 @@ use crate::up::secrets::{self, write_private};
 struct Access {
     publish: &'static [&'static str],
     subscribe: &'static [&'static str],
+    /// What it must not publish although the above would let it.
+    deny: &'static [&'static str],
 }
+
+/// Where auth gives values of secrets away, and does what the operator says.
+const SECRETS: &str = "kiln.control.v1.auth.secrets";
+const ADMIN: &str = "kiln.control.v1.auth.admin";
 
 /// What every service needs: JetStream, its object store, replies.
 const SHARED: &[&str] = &["$JS.>", "$O.>", "_INBOX.>"];
 
-const OPERATOR: Access = Access { publish: &[">"], subscribe: &[">"] };
-const AUTH: Access =
-    Access { publish: &["kiln.event.v1.auth.>", "kiln.control.v1.>"], subscribe: &["kiln.event.v1.>", "kiln.control.v1.auth.>"] };
+const OPERATOR: Access = Access { publish: &[">"], subscribe: &[">"], deny: &[] };
+const AUTH: Access = Access {
+    publish: &["kiln.event.v1.auth.>", "kiln.control.v1.>"],
+    subscribe: &["kiln.event.v1.>", "kiln.control.v1.auth.>"],
+    deny: &[],
+};
 const SCHEDULER: Access = Access {
     publish: &["kiln.task.v1.>", "kiln.event.v1.scheduler.>", "kiln.output.v1.>", "kiln.control.v1.>"],
     subscribe: &["kiln.event.v1.>", "kiln.control.v1.scheduler.>", "kiln.stored.v1.>"],
+    deny: &[ADMIN],
 };
 const EXECUTOR: Access = Access {
-    publish: &["kiln.event.v1.executor.>", "kiln.output.v1.>", "kiln.control.v1.>"],
+    publish: &["kiln.event.v1.executor.>", "kiln.output.v1.>", "kiln.control.v1.scheduler.>"],
     subscribe: &["kiln.stdin.v1.>", "kiln.event.v1.>", "kiln.control.v1.>"],
+    deny: &[],
 };
 const RESULT: Access = Access {
     publish: &["kiln.event.v1.result.>", "kiln.stdin.v1.>", "kiln.stored.v1.>", "kiln.control.v1.>"],
+    deny: &[SECRETS, ADMIN],
     subscribe: &["kiln.event.v1.>", "kiln.output.v1.>", "kiln.stored.v1.>", "kiln.control.v1.result.>"],
 };
 
@@ -115,9 +127,10 @@ fn render(directory: &Path, port: u16, passwords: &secrets::Nats) -> anyhow::Res
     for (user, password, access) in users {
         let publish = serde_json::to_string(&[SHARED, access.publish].concat())?;
         let subscribe = serde_json::to_string(&[SHARED, access.subscribe].concat())?;
+        let deny = serde_json::to_string(access.deny)?;
         writeln!(
             text,
-            "    {{ user: {user}, password: \"{password}\", permissions: {{ publish: {publish}, subscribe: {subscribe} }} }}"
+            "    {{ user: {user}, password: \"{password}\", permissions: {{ publish: {{ allow: {publish}, deny: {deny} }}, subscribe: {subscribe} }} }}"
         )?;
     }
     text.push_str("  ]\n}\n");

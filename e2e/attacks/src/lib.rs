@@ -1,0 +1,1 @@
+//! The attack corpus through a whole Kiln; everything here is in `programs/` and `tests/`.

@@ -1,0 +1,30 @@
+//! The controls that a run's program is confined by, from its limits and what the host has.
+
+use kiln_domain::Limits;
+use kiln_runner_protocol::Confinement;
+
+use super::Isolation;
+use super::spawner::{PROGRAM_ID, WORKSPACE};
+
+/// Open files a process may have.
+const OPEN_FILES: u64 = 256;
+/// A single file may be this much larger than its disk, so that a full disk is what a program is told of.
+const FILE_MARGIN_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What a waiting program is confined by depends on the size of its disk alone, where the host has control groups.
+pub fn confinement(isolation: &Isolation, limits: &Limits) -> Confinement {
+    let groups = isolation.has("cgroup");
+    let otherwise = |limit: u64| (!groups).then_some(limit);
+    Confinement {
+        user_id: isolation.has("root").then_some(PROGRAM_ID),
+        landlock: isolation.has("landlock"),
+        // A host without is refused at the start.
+        seccomp: isolation.has("seccomp"),
+        writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
+        open_files: OPEN_FILES,
+        file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,
+        data_bytes: otherwise(limits.memory_bytes),
+        processes: otherwise(limits.pids),
+        cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),
+    }
+}
