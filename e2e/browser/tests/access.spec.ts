@@ -51,6 +51,7 @@ test('the other pages', async ({ page, context }) => {
     ['runs', '/runs', id.slice(-8)],
     ['run', `/runs/${id}`, 'Certificate'],
     ['overview', '/overview', 'Running now'],
+    ['members', '/members', '(you)'],
     ['keys', '/keys', 'nightly'],
     ['settings', '/settings', 'Where you are signed in'],
     ['missing', '/nothing', 'There is nothing at this address'],
