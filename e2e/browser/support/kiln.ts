@@ -1,6 +1,6 @@
 /** Starts a whole Kiln of its own before the tests, and stops it after them. `KILN_URL` names one that runs already. */
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,8 +13,11 @@ export default async function start(): Promise<(() => Promise<void>) | undefined
   const program = process.env.KILN_BIN;
   if (!program) throw new Error('KILN_BIN names the program to test: target/release/kiln');
   const data = await mkdtemp(path.join(tmpdir(), 'kiln-browser-'));
+  const mail = path.join(data, 'mail');
+  await mkdir(mail);
+  process.env.KILN_TEST_MAIL = mail;
   // The sign-ups of all tests come from one address.
-  const env = { ...process.env, KILN_AUTH__SIGNUPS_PER_MINUTE: '1000' };
+  const env = { ...process.env, KILN_MAIL_DIR: mail, KILN_AUTH__SIGNUPS_PER_MINUTE: '1000' };
   const kiln = spawn(program, ['up', '--listen', '127.0.0.1:0', '--data', path.join(data, 'kiln'), '--no-open'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
   const ended = new Promise<void>((resolve) => kiln.once('exit', () => resolve()));

@@ -31,9 +31,24 @@ export class Playground {
     await expect(this.page.getByLabel('Runtime')).not.toHaveValue('');
   }
 
-  /** Puts the code in the editor's place, as a paste does. */
+  /** Pastes the code over what is in the editor. */
   async write(code: string): Promise<void> {
-    await this.page.locator('.cm-content').fill(code);
+    await this.page.locator('.cm-content').click();
+    await this.page.keyboard.press('Control+a');
+    await this.page.evaluate((text) => navigator.clipboard.writeText(text), code);
+    await this.page.keyboard.press('Control+v');
+  }
+
+  /** Chooses the runtime that sends figures; it is built in the background after the first start. */
+  async chooseScientific(): Promise<void> {
+    test.setTimeout(240_000);
+    const option = this.page.locator('select[aria-label=Runtime] option[value=base]');
+    await expect(async () => {
+      await this.page.reload();
+      await expect(option).toBeEnabled({ timeout: 2_000 });
+    }).toPass({ timeout: 180_000 });
+    await this.page.getByLabel('Runtime').selectOption('base');
+    await expect(this.page.locator('.cm-content')).toBeVisible();
   }
 
   async run(code: string): Promise<void> {

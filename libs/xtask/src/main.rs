@@ -6,12 +6,14 @@ mod openapi;
 mod report;
 mod step;
 mod test;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
   test [FILTER]        the whole check, as CI runs it; with FILTER only the tests whose name holds it
+  web                  only the web app: types, unit tests, its committed build, and the app in a browser
   check-deps           the crates depend on each other only in the allowed direction
   openapi [--check]    writes the OpenAPI document of the code, or compares the committed one with it";
 
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => Ok(test::run(None)),
         ["test", filter] => Ok(test::run(Some(filter))),
+        ["web"] => Ok(test::run_web()),
         ["check-deps"] => dependencies::check().map(|()| true),
         ["openapi"] => openapi::write().map(|()| true),
         ["openapi", "--check"] => openapi::check().map(|()| true),

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::report::Report;
 use crate::step::{self, Outcome};
-use crate::{dependencies, openapi, root, target_directory};
+use crate::{dependencies, openapi, root, target_directory, web};
 
 /// A build from nothing on two cores takes about ten minutes.
 const BUILD_WITHIN: Duration = Duration::from_mins(40);
@@ -39,6 +39,7 @@ pub fn run(filter: Option<&str>) -> bool {
             return report.finish();
         }
     };
+    let whole = filter.is_none();
     let filter: Vec<&str> = filter.into_iter().collect();
     let test = |arguments: &[&str]| {
         let mut command = cargo_command(&["test", "--no-fail-fast"]);
@@ -50,6 +51,23 @@ pub fn run(filter: Option<&str>) -> bool {
     report.tests("the attack corpus, alone and 16 at once", || test(&["--workspace", "--test", "attacks"]));
     report.tests("end to end, all in one process", || test(&["--workspace", "--test", "api"]));
     report.tests("end to end, each service in its own process", || test(&["--workspace", "--test", "split"]));
+    if whole && web::check(&mut report) {
+        web::browse(&mut report, &servers);
+    }
+    report.finish()
+}
+
+/// The web app alone, with the program as it was built last.
+pub fn run_web() -> bool {
+    let mut report = Report::new();
+    if web::check(&mut report) {
+        match servers() {
+            Ok(servers) => web::browse(&mut report, &servers),
+            Err(error) => {
+                report.check("Postgres and NATS for the tests", || Err(error));
+            }
+        }
+    }
     report.finish()
 }
 

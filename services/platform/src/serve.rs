@@ -17,7 +17,7 @@ use crate::target::Targets;
 /// Runs some of Kiln's services.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Services, with commas: auth, scheduler, executor, result, or all
+    /// Services, with commas: auth, scheduler, executor, result, web, or all
     #[arg(long)]
     target: Targets,
     /// Where HTTP is served, instead of the setting `listen`

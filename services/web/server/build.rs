@@ -29,10 +29,11 @@ fn main() -> anyhow::Result<()> {
 /// One line of the table, and the compressed file beside it.
 fn describe(path: &str, file: &Path, compressed: &Path) -> anyhow::Result<String> {
     let bytes = fs::read(file)?;
+    let file = literal(file)?;
     let mut line = String::new();
     write!(
         line,
-        "Asset {{ path: {path:?}, media_type: {:?}, etag: {:?}, bytes: include_bytes!({file:?}), gzip: ",
+        "Asset {{ path: {path:?}, media_type: {:?}, etag: {:?}, bytes: include_bytes!({file}), gzip: ",
         media_type(path)?,
         format!("W/\"{}\"", hex::encode(Sha256::digest(&bytes).get(..12).unwrap_or_default())),
     )?;
@@ -41,12 +42,17 @@ fn describe(path: &str, file: &Path, compressed: &Path) -> anyhow::Result<String
     let packed = encoder.finish()?;
     if packed.len() < bytes.len() {
         fs::write(compressed, packed)?;
-        write!(line, "Some(include_bytes!({compressed:?}))")?;
+        write!(line, "Some(include_bytes!({}))", literal(compressed)?)?;
     } else {
         line.push_str("None");
     }
     line.push_str(" },\n");
     Ok(line)
+}
+
+/// The path as a string literal of Rust.
+fn literal(path: &Path) -> anyhow::Result<String> {
+    Ok(format!("{:?}", path.to_str().context("a path is not UTF-8")?))
 }
 
 fn media_type(path: &str) -> anyhow::Result<&'static str> {

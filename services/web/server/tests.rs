@@ -55,7 +55,7 @@ async fn unknown_addresses_are_problems_to_programs_and_the_app_to_people() {
 async fn files_are_compressed_cached_and_not_sent_twice() {
     let (_, _, body) = send("GET", "/", &[]).await;
     let page = String::from_utf8(body).unwrap();
-    let script = page.split('"').find(|part| part.starts_with("/assets/") && part.ends_with(".js")).unwrap();
+    let script = page.split('"').find(|part| part.starts_with("/assets/index-")).unwrap();
     let (status, headers, packed) = send("GET", script, &[("accept-encoding", "br, gzip;q=0.8")]).await;
     assert_eq!((status, headers["content-encoding"].to_str().unwrap()), (StatusCode::OK, "gzip"));
     assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");

@@ -77,7 +77,7 @@ export class CodeEditor {
           bracketMatching(), closeBrackets(), autocompletion(), highlightSelectionMatches(),
           keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap, indentWithTab]),
           syntaxHighlighting(colours), look, EditorState.tabSize.of(4),
-          EditorView.contentAttributes.of({ 'aria-label': 'Code. Escape, then Tab leaves the editor.' }),
+          EditorView.contentAttributes.of({ tabindex: '0', 'aria-label': 'Code. Escape, then Tab leaves the editor.' }),
           this.options.of(extensions(setup)),
           EditorView.updateListener.of((update) => {
             if (update.docChanged && !this.quiet) setup.changed(update.state.doc.toString());

@@ -8,8 +8,6 @@ import { eventsOf } from './source';
 
 /** A tab that nobody looks at gives its connection back after this; it misses nothing. */
 const HIDDEN_MS = 20_000;
-/** The end brings the details of the run; they are asked for only when it does not come at once. */
-const DETAILS_MS = 300;
 
 export class Run {
   status = $state<Status>('queued');
@@ -19,6 +17,8 @@ export class Run {
   /** Why it cannot be shown. */
   fault = $state<string | null>(null);
   stopping = $state(false);
+  /** It had ended before it was opened here. */
+  past = $state(false);
   /** When this page saw it start, until the server's own time is known. */
   startedHere = $state<number | null>(null);
   /** Grows with everything that is printed, at most once a frame. */
@@ -26,7 +26,6 @@ export class Run {
   readonly output = new Output();
   private leave = new AbortController();
   private hidden: ReturnType<typeof setTimeout> | undefined;
-  private readonly details: ReturnType<typeof setTimeout>;
   private readonly place: Place = { after: null };
   private frame = 0;
   private typing: Promise<void> = Promise.resolve();
@@ -34,12 +33,11 @@ export class Run {
   constructor(readonly id: string, known?: Execution) {
     if (known) this.take(known);
     document.addEventListener('visibilitychange', this.look);
-    this.details = setTimeout(() => void this.load(), DETAILS_MS);
-    void this.follow();
+    void this.open(known !== undefined);
   }
 
   get ended(): boolean {
-    return this.status !== 'queued' && this.status !== 'running';
+    return isEnd(this.status);
   }
 
   /** Asks for the end; the stream says when it came. */
@@ -70,15 +68,21 @@ export class Run {
   close(): void {
     this.leave.abort();
     clearTimeout(this.hidden);
-    clearTimeout(this.details);
     cancelAnimationFrame(this.frame);
     document.removeEventListener('visibilitychange', this.look);
   }
 
-  private async load(): Promise<void> {
-    if (this.execution || this.ended) return;
-    const { data } = await api.GET('/api/v1/executions/{id}', { params: { path: { id: this.id } } }).catch(() => ({ data: undefined }));
-    if (data && !this.ended) this.take(data); // the stream tells of failures
+  /** The end brings all details; before it, they are asked for. */
+  private async open(known: boolean): Promise<void> {
+    const path = { params: { path: { id: this.id } } };
+    if (!known) {
+      const why = await api.GET('/api/v1/executions/{id}/why', path).catch(() => null); // the stream tells of failures
+      this.past = why?.data !== undefined && isEnd(why.data.state);
+    }
+    void this.follow();
+    if (known || this.past) return;
+    const { data } = await api.GET('/api/v1/executions/{id}', path).catch(() => ({ data: undefined }));
+    if (data && !this.ended) this.take(data);
   }
 
   private async follow(): Promise<void> {
@@ -139,4 +143,8 @@ export class Run {
       void this.follow();
     }
   };
+}
+
+function isEnd(status: Status): boolean {
+  return status !== 'queued' && status !== 'running';
 }
