@@ -40,6 +40,33 @@ pub fn processes_with(argument: &str) -> Vec<u32> {
     all().into_iter().filter(|pid| *pid != std::process::id()).filter(has).collect()
 }
 
+/// A name that the processes of one program bear, and by which they are found on the host.
+///
+/// A warm program is no new process image, so its arguments are not among those of any process.
+#[derive(Debug)]
+pub struct Marker(String);
+
+impl Default for Marker {
+    fn default() -> Self {
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        // The kernel keeps fifteen bytes of a name.
+        Self(format!("km{}", &unique[..13]))
+    }
+}
+
+impl Marker {
+    /// The program, after a line that names its process; children inherit the name.
+    pub fn mark(&self, code: &str) -> String {
+        let set_name = 15; // PR_SET_NAME
+        format!("__import__('ctypes').CDLL(None).prctl({set_name}, b'{}', 0, 0, 0)\n{code}", self.0)
+    }
+
+    pub fn processes(&self) -> Vec<u32> {
+        let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        live(&all()).into_iter().filter(|pid| name(*pid).trim_end() == self.0).collect()
+    }
+}
+
 /// Ends processes at once; those that are gone already count as ended.
 pub fn kill_all(pids: &[u32]) {
     for pid in pids {

@@ -24,6 +24,8 @@ use crate::waiting::somebody_waits;
 use crate::waiting_program::WaitingProgram;
 use crate::{RunnerError, Step};
 
+/// The name of a runner that has taken a program, as `ps` shows it on the host; one that waits is `kiln-runner`.
+const BUSY: &std::ffi::CStr = c"kiln-run";
 /// How often the free space of the working directory is looked at.
 const DISK_INTERVAL: Duration = Duration::from_millis(50);
 /// How often an interactive run with an empty input is looked at.
@@ -43,6 +45,7 @@ pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), Ru
 
     link.send(&Report::Hello { version: VERSION })?;
     let Some(program) = await_program(&mut link)? else { return Ok(()) };
+    nix::sys::prctl::set_name(BUSY).step("name")?;
     let started = Instant::now();
     let launched = match (waiting, filters) {
         (Some(waiting), _) => waiting.start(&program),

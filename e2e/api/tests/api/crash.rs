@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kiln_test_support::{Event, Installation, PASSWORD, Tenant, Visit, assert_like, eventually, processes_with};
+use kiln_test_support::{Event, Installation, Marker, PASSWORD, Tenant, Visit, assert_like, eventually};
 use serde_json::{Value, json};
 
 use crate::MODE;
@@ -34,11 +34,11 @@ async fn every_accepted_run_ends_in_one_terminal_state() {
     for _ in 0..3 {
         tenants.push(kiln.sign_up().await);
     }
-    let marker = format!("kiln-marker-{}", uuid::Uuid::now_v7());
+    let marker = Marker::default();
     let code = "import time\nfor n in range(8):\n    print('line', n, flush=True)\n    time.sleep(0.1)";
     let mut runs = Vec::new();
     for n in 0..RUNS {
-        runs.push((n % 3, tenants[n % 3].submit(json!({"code": code, "args": [marker]})).await));
+        runs.push((n % 3, tenants[n % 3].submit(json!({"code": marker.mark(code)})).await));
     }
     let middle = async || {
         let statuses = statuses(&tenants, &runs).await;
@@ -98,7 +98,7 @@ async fn every_accepted_run_ends_in_one_terminal_state() {
         assert_eq!(run["stdout"], live);
         assert_eq!(read(*tenant, id).await, *run);
     }
-    assert_eq!(processes_with(&marker), Vec::<u32>::new());
+    assert_eq!(marker.processes(), Vec::<u32>::new());
     for api in &again {
         let at_rest = async || (api.get("/tenant/quota").await.json()["used"]["max_concurrent"] == 0).then_some(());
         eventually(Duration::from_secs(10), "no reservation is left", at_rest).await;

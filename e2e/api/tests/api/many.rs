@@ -5,13 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use kiln_test_support::{Installation, Tenant, Visit, assert_like, cgroups_of, descendants, eventually, processes_with};
+use kiln_test_support::{Installation, Marker, Tenant, Visit, assert_like, cgroups_of, descendants, eventually};
 use serde_json::json;
 
 use crate::MODE;
 
 const RUNS: usize = 101;
 const AT_ONCE: usize = 6;
+/// Few, so that the stock of sandboxes that wait for the next runs is soon as large as it becomes.
+const SLOTS: (&str, &str) = ("KILN_EXECUTOR__SLOTS", "2");
 
 /// What an installation has in use; none of it may grow with the number of runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,10 +81,10 @@ fn entries(directory: &Path) -> usize {
         .sum()
 }
 
-async fn runs(tenants: &[Tenant], marker: &str, count: usize) {
+async fn runs(tenants: &[Tenant], marker: &Marker, count: usize) {
     let one = async |n: usize| {
         let code = format!("import os\nopen('left', 'w').write('x')\nif os.fork() == 0: os.setsid()\nprint({n})");
-        let run = tenants[n % tenants.len()].run_with(json!({"code": code, "args": [marker]})).await;
+        let run = tenants[n % tenants.len()].run_with(json!({"code": marker.mark(&code)})).await;
         assert_like(&run, json!({"status": "succeeded", "exit_code": 0, "files": [{"path": "left"}]}));
         assert!(run["stdout"].as_str().unwrap().starts_with(&n.to_string()), "{run}");
     };
@@ -92,18 +94,24 @@ async fn runs(tenants: &[Tenant], marker: &str, count: usize) {
 #[tokio::test]
 async fn a_hundred_and_one_leave_nothing() {
     let _alone = Visit::alone(MODE).await;
-    let kiln = Installation::start();
+    let mut kiln = Installation::with_settings(&[SLOTS]);
+    kiln.up();
     let mut tenants = Vec::new();
     for _ in 0..3 {
         tenants.push(kiln.sign_up().await);
     }
-    let marker = format!("kiln-marker-{}", uuid::Uuid::now_v7());
+    let marker = Marker::default();
     runs(&tenants, &marker, 2 * AT_ONCE).await;
-    let before = InUse::of(&kiln);
+    let settled = async || {
+        let first = InUse::of(&kiln);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        (InUse::of(&kiln) == first).then_some(first)
+    };
+    let before = eventually(Duration::from_secs(20), "the stock has been made", settled).await;
 
     runs(&tenants, &marker, RUNS).await;
 
-    eventually(Duration::from_secs(5), "no process is left", async || processes_with(&marker).is_empty().then_some(())).await;
+    eventually(Duration::from_secs(5), "no process is left", async || marker.processes().is_empty().then_some(())).await;
     let mut last = InUse::of(&kiln);
     for _ in 0..250 {
         if last.is_within(&before) {

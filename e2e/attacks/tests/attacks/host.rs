@@ -1,6 +1,7 @@
 //! What can be seen of the runs from the host: processes, control groups, disks, memory, ports, files.
 //!
-//! A run's sandbox is known by its memory limit, which no other run of the drill has.
+//! A run's sandbox is known by its memory limit, which no other run of the drill has. One that waits for the next run
+//! may have the same, and is known by its process 1: that has no program yet, and nothing outlives a process 1.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -76,7 +77,7 @@ impl Host {
         let named = bases.iter().flat_map(|base| subdirectories(base)).filter(|group| limit(group) == Some(memory_bytes));
         let names: Vec<_> = named.filter_map(|group| group.file_name().map(ToOwned::to_owned)).collect();
         let everywhere = names.iter().flat_map(|name| bases.iter().map(move |base| base.join(name)));
-        everywhere.filter(|group| group.is_dir()).collect()
+        everywhere.filter(|group| group.is_dir() && !waits(group)).collect()
     }
 
     /// Processes of this Kiln in a process namespace of their own and in no sandbox's group.
@@ -95,9 +96,8 @@ impl Host {
     }
 
     fn survivors(&self, memory_bytes: u64) -> Finding {
-        let members = |group: PathBuf| fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        let living: BTreeSet<u32> =
-            self.groups(memory_bytes).into_iter().flat_map(|group| pids(&members(group))).filter(|pid| lives(*pid)).collect();
+        let groups = self.groups(memory_bytes);
+        let living: BTreeSet<u32> = groups.iter().flat_map(|group| members(group)).filter(|pid| lives(*pid)).collect();
         let strays = self.strays();
         Finding::of(living.is_empty() && strays.is_empty(), || format!("{living:?} live on; {strays:?}"))
     }
@@ -214,8 +214,20 @@ fn namespace(pid: u32) -> Option<PathBuf> {
     fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-fn pids(list: &str) -> Vec<u32> {
+fn members(group: &Path) -> Vec<u32> {
+    let list = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     list.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Whether it is the group of a sandbox that has not been given a program.
+fn waits(group: &Path) -> bool {
+    let field = |pid: u32, name: &str| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last());
+        value.map(str::to_owned)
+    };
+    let first = |pid: &u32| field(*pid, "NSpid:").as_deref() == Some("1");
+    members(group).into_iter().find(first).is_some_and(|pid| field(pid, "Name:").as_deref() == Some("kiln-runner"))
 }
 
 /// Whether it runs: a dead process that nobody has waited for does not.

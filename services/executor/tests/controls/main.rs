@@ -15,7 +15,7 @@ mod limits;
 
 use std::path::Path;
 
-use fixture::{Fixture, config, fixture, python, spec};
+use fixture::{Fixture, config, fixture, python};
 use kiln_executor::sandbox::{Omitted, Sandboxes};
 
 /// A program of the corpus.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kiln_e2e_api::WAITS;
-use kiln_test_support::{assert_like, eventually, processes_with};
+use kiln_test_support::{Marker, assert_like, eventually};
 use serde_json::json;
 
 use super::{SOON, visit, visit_alone};
@@ -11,7 +11,7 @@ use super::{SOON, visit, visit_alone};
 #[tokio::test]
 async fn ends_the_whole_tree_within_a_second() {
     let (_kiln, tenant) = visit_alone().await;
-    let marker = format!("kiln-marker-{}", uuid::Uuid::now_v7());
+    let marker = Marker::default();
     // A child, a grandchild in a session of its own, and nobody heeds signals.
     let code = "
 import os, signal, time
@@ -24,13 +24,13 @@ time.sleep(0.2)
 print('before', flush=True)
 time.sleep(120)
 ";
-    let id = tenant.submit(json!({"code": code, "args": [marker]})).await;
+    let id = tenant.submit(json!({"code": marker.mark(code)})).await;
     tenant.printed(&id, SOON).await;
-    assert!(processes_with(&marker).len() >= 3, "three processes run");
+    assert!(marker.processes().len() >= 3, "three processes run");
 
     let begun = Instant::now();
     tenant.cancel(&id).await.expect(202);
-    eventually(Duration::from_secs(1), "every process is gone", async || processes_with(&marker).is_empty().then_some(())).await;
+    eventually(Duration::from_secs(1), "every process is gone", async || marker.processes().is_empty().then_some(())).await;
     let ended = tenant.ended(&id, SOON).await;
     assert!(begun.elapsed() < Duration::from_millis(1_200), "ended after {:?}", begun.elapsed());
     assert_like(

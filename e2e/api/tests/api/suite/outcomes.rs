@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kiln_test_support::assert_like;
+use kiln_test_support::{Marker, assert_like, eventually};
 use serde_json::{Value, json};
 
 use super::{visit, visit_alone};
@@ -174,13 +174,13 @@ async fn a_full_disk() {
 #[tokio::test]
 async fn what_the_main_program_leaves_running_is_killed_at_once() {
     let (_kiln, tenant) = visit().await;
-    let marker = format!("kiln-marker-{}", uuid::Uuid::now_v7());
+    let marker = Marker::default();
     let code = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(60)\nprint('done')";
     let begun = std::time::Instant::now();
-    let run = tenant.run_with(json!({"code": code, "args": [marker]})).await;
+    let run = tenant.run_with(json!({"code": marker.mark(code)})).await;
     assert_like(&run, json!({"status": "succeeded", "stdout": "done\n"}));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    assert_eq!(kiln_test_support::processes_with(&marker), Vec::<u32>::new());
+    eventually(Duration::from_secs(1), "nobody is left", async || marker.processes().is_empty().then_some(())).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kiln_e2e_api::{VERSION_SAMPLE, VERSION_SAMPLE_PRINTS};
-use kiln_test_support::{Event, Tenant, assert_like, eventually, processes_with};
+use kiln_test_support::{Event, Marker, Tenant, assert_like, eventually};
 use serde_json::{Value, json};
 
 use super::runtimes::pythons;
@@ -121,14 +121,14 @@ async fn bystander(tenant: &Tenant, hostile: impl Future<Output = Value>) -> (Va
 async fn a_fork_bomb_hurts_nobody_else() {
     let (kiln, tenant) = visit_alone().await;
     let other = kiln.sign_up().await;
-    let marker = format!("kiln-marker-{}", uuid::Uuid::now_v7());
+    let marker = Marker::default();
     let code = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n";
-    let bomb = tenant.run_with(json!({"code": code, "args": [marker], "limits": {"timeout_ms": 3_000}}));
+    let bomb = tenant.run_with(json!({"code": marker.mark(code), "limits": {"timeout_ms": 3_000}}));
     let (run, longest) = bystander(&other, bomb).await;
     assert_like(&run, json!({"status": "timed_out", "exit_code": null}));
     assert!(run["usage"]["wall_ms"].as_u64().unwrap() <= 3_300, "{run}");
     assert!(longest > Duration::ZERO && longest < Duration::from_secs(2), "a bystander waited {longest:?}");
-    eventually(Duration::from_secs(1), "the bomb is gone", async || processes_with(&marker).is_empty().then_some(())).await;
+    eventually(Duration::from_secs(1), "the bomb is gone", async || marker.processes().is_empty().then_some(())).await;
 }
 
 #[tokio::test]
