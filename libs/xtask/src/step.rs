@@ -50,11 +50,14 @@ pub fn run(command: &mut Command, within: Duration) -> anyhow::Result<Outcome> {
 fn pieces(mut reader: PipeReader) -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
     let (say, heard) = mpsc::channel();
     thread::spawn(move || {
-        let mut buffer = [0; 64 * 1024];
         loop {
-            let piece = match reader.read(&mut buffer) {
+            let mut piece = vec![0; 64 * 1024];
+            let piece = match reader.read(&mut piece) {
                 Ok(0) => return,
-                Ok(count) => Ok(buffer[..count].to_vec()),
+                Ok(count) => {
+                    piece.truncate(count);
+                    Ok(piece)
+                }
                 Err(error) => Err(error),
             };
             let last = piece.is_err();

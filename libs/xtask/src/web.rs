@@ -35,7 +35,8 @@ pub fn check(report: &mut Report) -> bool {
 /// The whole app in Chromium, against the program as built. `servers` says where Postgres and NATS are.
 pub fn browse(report: &mut Report, servers: &[(String, String)]) {
     let chromium = std::env::var_os("KILN_CHROMIUM").map_or_else(|| PathBuf::from(CHROMIUM), PathBuf::from);
-    if !present(&chromium) && !(chromium == Path::new(CHROMIUM) && install_chromium(report)) {
+    let there = present(&chromium) || (chromium == Path::new(CHROMIUM) && install_chromium(report));
+    if !there {
         report.skipped("the web app in a browser", "Chromium is not installed (apt-get install chromium)");
         return;
     }

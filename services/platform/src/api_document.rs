@@ -20,18 +20,16 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
         .description(Some("A multi-tenant, self-hosted service that runs Python. Errors are RFC 9457 problem documents."))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
-    // Axum writes the rest of a path as `{*path}`; OpenAPI knows only `{path}`.
-    let paths = std::mem::take(&mut document.paths.paths);
-    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
-    add_access(&mut document);
+    complete_operations(&mut document);
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.description = Some("An access token from /api/v1/auth/login, or an API key.".to_owned());
     document.components.get_or_insert_with(Components::new).add_security_scheme("bearer", SecurityScheme::Http(bearer));
     document
 }
 
-/// Who may use each operation, from the table that the services enforce: `public`, or the roles and scopes that let one in.
-fn add_access(document: &mut OpenApi) {
+/// Adds to each operation who may use it, from the table that the services enforce: `public`, or the roles and scopes that
+/// let one in. An operation that has its name from a function gets it in the form of all others.
+fn complete_operations(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let operations = [
             ("GET", &mut item.get),
@@ -41,7 +39,9 @@ fn add_access(document: &mut OpenApi) {
             ("DELETE", &mut item.delete),
         ];
         for (method, operation) in operations {
-            let (Some(operation), Some(access)) = (operation.as_mut(), access(method, path)) else { continue };
+            let Some(operation) = operation else { continue };
+            operation.operation_id = operation.operation_id.as_deref().map(camel_case);
+            let Some(access) = access(method, path) else { continue };
             let access = match access {
                 Access::Public => json!("public"),
                 Access::Needs(permission) => json!({
@@ -54,11 +54,23 @@ fn add_access(document: &mut OpenApi) {
     }
 }
 
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        name + &head.to_ascii_uppercase() + tail
+    })
+}
+
 /// The document of all services, as it is committed: pretty JSON.
 pub fn text() -> anyhow::Result<String> {
-    let document =
-        OpenApi::default().merge_from(kiln_auth::api()).merge_from(kiln_scheduler::api()).merge_from(kiln_result::api());
+    let document = services().into_iter().fold(OpenApi::default(), OpenApi::merge_from);
     Ok(complete(document).to_pretty_json()?)
+}
+
+fn services() -> [OpenApi; 3] {
+    [kiln_auth::api(), kiln_scheduler::api(), kiln_result::api()]
 }
 
 #[cfg(test)]
@@ -80,5 +92,23 @@ mod tests {
             }
         }
         assert!(missing.is_empty(), "say who may, in kiln_http::auth::operations: {missing:?}");
+    }
+
+    /// Of two schemas of one name the merge keeps the first, and the other's clients would be told something false.
+    #[test]
+    fn a_schema_is_the_same_in_every_service() {
+        let mut known = std::collections::BTreeMap::new();
+        for service in services() {
+            for (name, schema) in service.components.unwrap().schemas {
+                let schema = json!(schema);
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "two schemas are called {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_operations_have_one_form() {
+        assert_eq!(["me", "list_api_keys", "getExecution"].map(camel_case), ["me", "listApiKeys", "getExecution"]);
     }
 }

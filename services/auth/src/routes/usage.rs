@@ -35,7 +35,7 @@ pub struct UsageQuery {
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Usage {
+pub struct UsageReport {
     #[schema(value_type = String, format = Date)]
     from: Date,
     #[schema(value_type = String, format = Date)]
@@ -62,7 +62,7 @@ pub struct UsageLine {
 
 /// What the tenant has used
 #[utoipa::path(get, path = "/api/v1/tenant/usage", tag = "tenant", security(("bearer" = [])), params(UsageQuery), responses(
-    (status = 200, body = Usage),
+    (status = 200, body = UsageReport),
     (status = 400, body = ProblemDocument),
     (status = 401, body = ProblemDocument),
     (status = 403, body = ProblemDocument),
@@ -72,7 +72,7 @@ pub async fn get_usage(
     State(app): State<App>,
     caller: Caller,
     ApiQuery(query): ApiQuery<UsageQuery>,
-) -> Result<Json<Usage>, Problem> {
+) -> Result<Json<UsageReport>, Problem> {
     let (from, to) = range(&query, Timestamp::now())?;
     let sums = UsageSums { tenant_id: caller.tenant_id, from, to, group_by: query.group_by };
     let reply: UsageSumsReply = app.bus.request(&subject::control("scheduler", "usage_sums"), &sums, DEADLINE).await?;
@@ -84,7 +84,7 @@ pub async fn get_usage(
         memory_byte_ms: row.memory_byte_ms,
     });
     // Nothing that is stored for long can be made yet.
-    Ok(Json(Usage { from, to, group_by: query.group_by, storage_bytes: 0, data: data.collect(), next_cursor: None }))
+    Ok(Json(UsageReport { from, to, group_by: query.group_by, storage_bytes: 0, data: data.collect(), next_cursor: None }))
 }
 
 /// The days asked for, in order and not too many.

@@ -21,6 +21,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/executors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The executors, for those who run the installation. */
+        get: operations["listExecutors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List all tenants */
+        get: operations["listAllTenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tenants/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One tenant */
+        get: operations["getAnyTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Suspend a tenant, put it on a plan, give it limits of its own
+         * @description In force within five seconds: a suspended tenant's runs end, and it can submit none.
+         */
+        patch: operations["changeAnyTenant"];
+        trace?: never;
+    };
     "/api/v1/api-keys": {
         parameters: {
             query?: never;
@@ -29,10 +84,10 @@ export interface paths {
             cookie?: never;
         };
         /** List API keys */
-        get: operations["list_api_keys"];
+        get: operations["listApiKeys"];
         put?: never;
         /** Create an API key */
-        post: operations["create_api_key"];
+        post: operations["createApiKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -47,11 +102,28 @@ export interface paths {
             cookie?: never;
         };
         /** One API key */
-        get: operations["get_api_key"];
+        get: operations["getApiKey"];
         put?: never;
         post?: never;
         /** Revoke an API key */
-        delete: operations["revoke_api_key"];
+        delete: operations["revokeApiKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/email-verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send the link again */
+        post: operations["requestVerification"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -112,6 +184,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change my password
+         * @description Ends all my other sign-ins.
+         */
+        post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a new password
+         * @description The answer is the same whether or not the address has an account.
+         */
+        post: operations["requestReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password-reset/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose a new password
+         * @description Ends all sign-ins of the account.
+         */
+        post: operations["confirmReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/refresh": {
         parameters: {
             query?: never;
@@ -140,11 +272,11 @@ export interface paths {
             cookie?: never;
         };
         /** List my sign-ins */
-        get: operations["list_sign_ins"];
+        get: operations["listSignIns"];
         put?: never;
         post?: never;
         /** End all my other sign-ins */
-        delete: operations["end_other_sign_ins"];
+        delete: operations["endOtherSignIns"];
         options?: never;
         head?: never;
         patch?: never;
@@ -161,7 +293,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End one of my sign-ins */
-        delete: operations["end_sign_in"];
+        delete: operations["endSignIn"];
         options?: never;
         head?: never;
         patch?: never;
@@ -178,6 +310,23 @@ export interface paths {
         put?: never;
         /** Sign up */
         post: operations["signup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/signup/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Prove an address */
+        post: operations["confirmVerification"];
         delete?: never;
         options?: never;
         head?: never;
@@ -211,7 +360,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Get a ticket for a stream */
-        post: operations["create_ticket"];
+        post: operations["createTicket"];
         delete?: never;
         options?: never;
         head?: never;
@@ -410,6 +559,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation
+         * @description By the account whose address was invited. POST /auth/switch then gives tokens for the tenant.
+         */
+        post: operations["acceptInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/limits": {
         parameters: {
             query?: never;
@@ -417,7 +586,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The limits as they are for this caller. */
+        /** The limits as they are for this caller: the installation's, lowered by their tenant's plan. */
         get: operations["getLimits"];
         put?: never;
         post?: never;
@@ -452,7 +621,32 @@ export interface paths {
             cookie?: never;
         };
         /** The current tenant */
-        get: operations["get_tenant"];
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete the tenant
+         * @description Owners only. Its runs end, its data goes, and nobody comes in any more; what each service has removed is recorded.
+         */
+        delete: operations["deleteTenant"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename the tenant
+         * @description Its slug stays, since addresses and namespaces are made of it.
+         */
+        patch: operations["changeTenant"];
+        trace?: never;
+    };
+    "/api/v1/tenant/audit-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's audit log */
+        get: operations["listAuditLog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -461,18 +655,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/tenant/quota": {
+    "/api/v1/tenant/invitations": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** What the tenant may use, and uses */
-        get: operations["get_quota"];
+        /** List open invitations */
+        get: operations["listInvitations"];
+        put?: never;
+        /**
+         * Invite somebody
+         * @description An earlier invitation of the same address is replaced. Mail goes out where it is configured.
+         */
+        post: operations["createInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenant/invitations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /** Withdraw an invitation */
+        delete: operations["withdrawInvitation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -485,31 +700,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Member"][];
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-            };
-        };
+        /** List members */
+        get: operations["listMembers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -528,273 +720,91 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        /**
+         * Remove a member, or leave
+         * @description Whoever administers the tenant removes others; everybody may leave by naming themselves.
+         */
+        delete: operations["removeMember"];
         options?: never;
         head?: never;
-        patch: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    user_id: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        role: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Member"];
-                    };
-                };
-            };
-        };
+        /**
+         * Change a member's role
+         * @description In force everywhere within five seconds; their access tokens must then be refreshed.
+         */
+        patch: operations["changeMember"];
         trace?: never;
     };
-    "/api/v1/tenant/invitations": {
+    "/api/v1/tenant/quota": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: {
-            parameters: {
-                query?: {
-                    limit?: number;
-                    cursor?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            data: components["schemas"]["Invitation"][];
-                            next_cursor?: string | null;
-                        };
-                    };
-                };
-            };
-        };
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        email: string;
-                        role?: string;
-                    };
-                };
-            };
-            responses: {
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["CreatedInvitation"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/tenant/invitations/{id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
+        /** What the tenant may use, and uses */
+        get: operations["getQuota"];
         put?: never;
         post?: never;
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    id: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/invitations/accept": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        token: string;
-                    };
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Membership"];
-                    };
-                };
-            };
-        };
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/password": {
+    "/api/v1/tenant/secrets": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** List secrets */
+        get: operations["listSecrets"];
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        current_password: string;
-                        new_password: string;
-                    };
-                };
-            };
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/password-reset": {
+    "/api/v1/tenant/secrets/{name}": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        email: string;
-                    };
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
+        /** One secret, without its value */
+        get: operations["getSecret"];
+        /** Set a secret */
+        put: operations["putSecret"];
+        post?: never;
+        /** Delete a secret */
+        delete: operations["deleteSecret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenant/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
+        /** What the tenant has used */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/auth/password-reset/confirm": {
+    "/api/v1/tenants": {
         parameters: {
             query?: never;
             header?: never;
@@ -803,100 +813,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        token: string;
-                        new_password: string;
-                    };
-                };
-            };
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/email-verification": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/auth/signup/confirm": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": {
-                        token: string;
-                    };
-                };
-            };
-            responses: {
-                204: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
+        /**
+         * Make a tenant
+         * @description POST /auth/switch then gives tokens for it.
+         */
+        post: operations["createTenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -907,6 +828,30 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Acceptance: {
+            token: string;
+        };
+        /** @description Who did it: a person or an API key. */
+        Actor: {
+            /** Format: uuid */
+            api_key_id?: string | null;
+            /** @description The person's address. */
+            email?: string | null;
+            /** Format: uuid */
+            user_id?: string | null;
+        };
+        AdminTenant: components["schemas"]["TenantRow"] & {
+            /** @description What is in force. */
+            limits: components["schemas"]["QuotaLimits"];
+            /** @description Where it differs from the plan and the installation. */
+            quota: components["schemas"]["OwnQuota"];
+        };
+        AdminTenantPatch: {
+            /** @description `free`, `team`, `unlimited` or another that the operator has made; null leaves the installation's limits. */
+            plan?: string | null;
+            quota?: components["schemas"]["QuotaPatch"];
+            suspended?: boolean | null;
+        };
         /** @description The limits of a run together with those of a request. */
         AllLimits: components["schemas"]["Limits"] & {
             /** Format: int64 */
@@ -984,6 +929,10 @@ export interface components {
             /** @description The whole key. It is shown this once. */
             key: string;
         };
+        CreatedInvitation: components["schemas"]["Invitation"] & {
+            /** @description What the invited person accepts with. It is shown this once. */
+            token: string;
+        };
         CurrentTenant: {
             /** Format: uuid */
             id: string;
@@ -1040,6 +989,34 @@ export interface components {
             /** Format: uuid */
             workspace_id?: string | null;
         };
+        /** @description An executor, as those who run the installation see it. */
+        ExecutorView: {
+            /** @description It takes no new work. */
+            draining: boolean;
+            id: string;
+            /**
+             * Format: uuid
+             * @description One start of its process.
+             */
+            instance: string;
+            /** @description Tier of its sandboxes. */
+            isolation: string;
+            /** @description It has called lately. */
+            live: boolean;
+            pool: string;
+            running: number;
+            runtimes: string[];
+            /**
+             * Format: int64
+             * @description Since its last call.
+             */
+            silent_ms: number;
+            /**
+             * Format: int32
+             * @description Runs that it can hold at once.
+             */
+            slots: number;
+        };
         /** @description One field that was refused. */
         FieldError: {
             detail: string;
@@ -1055,6 +1032,30 @@ export interface components {
             content: string;
             /** @description Relative to the working directory. */
             path: string;
+        };
+        /** @description An open invitation, as those who administer the tenant see it. */
+        Invitation: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            created_by: string;
+            email: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uuid */
+            id: string;
+            role: string;
+        };
+        InvitationRequest: {
+            email: string;
+            /**
+             * @description `viewer`, `member` or `admin`; `owner` by owners only.
+             * @default member
+             */
+            role?: string;
         };
         Jwk: {
             alg: string;
@@ -1151,6 +1152,22 @@ export interface components {
             tenants: components["schemas"]["Membership"][];
             user: components["schemas"]["User"];
         };
+        /** @description Somebody who belongs to the tenant. */
+        Member: {
+            /**
+             * Format: date-time
+             * @description Since when they belong to it.
+             */
+            created_at: string;
+            email: string;
+            name: string;
+            role: string;
+            /** Format: uuid */
+            user_id: string;
+        };
+        MemberPatch: {
+            role: string;
+        };
         /** @description A tenant that a user belongs to. */
         Membership: {
             /** Format: uuid */
@@ -1165,6 +1182,27 @@ export interface components {
             path: string;
             /** Format: int64 */
             size_bytes: number;
+        };
+        /** @description Limits of a tenant's own, or of its plan; null leaves the next ones in force. */
+        OwnQuota: {
+            /** Format: int64 */
+            cpu_ms_per_day?: number | null;
+            /** Format: int64 */
+            executions_per_minute?: number | null;
+            /** Format: int64 */
+            max_concurrent?: number | null;
+            /** Format: int64 */
+            max_cpu_millis?: number | null;
+            /** Format: int64 */
+            max_memory_bytes?: number | null;
+            /** Format: int64 */
+            max_queued?: number | null;
+            /** Format: int64 */
+            max_sessions?: number | null;
+            /** Format: int64 */
+            max_timeout_ms?: number | null;
+            /** Format: int64 */
+            storage_bytes?: number | null;
         };
         Package: {
             name: string;
@@ -1247,6 +1285,91 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page. */
+        Page_ExecutorView: {
+            data: {
+                /** @description It takes no new work. */
+                draining: boolean;
+                id: string;
+                /**
+                 * Format: uuid
+                 * @description One start of its process.
+                 */
+                instance: string;
+                /** @description Tier of its sandboxes. */
+                isolation: string;
+                /** @description It has called lately. */
+                live: boolean;
+                pool: string;
+                running: number;
+                runtimes: string[];
+                /**
+                 * Format: int64
+                 * @description Since its last call.
+                 */
+                silent_ms: number;
+                /**
+                 * Format: int32
+                 * @description Runs that it can hold at once.
+                 */
+                slots: number;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_Invitation: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                created_by: string;
+                email: string;
+                /** Format: date-time */
+                expires_at: string;
+                /** Format: uuid */
+                id: string;
+                role: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_Member: {
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when they belong to it.
+                 */
+                created_at: string;
+                email: string;
+                name: string;
+                role: string;
+                /** Format: uuid */
+                user_id: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_Row: {
+            data: {
+                /** @description Noun and past verb, such as `api_key.created`. */
+                action: string;
+                actor: components["schemas"]["Actor"];
+                /** @description From where. */
+                address?: string | null;
+                after?: Record<string, never> | null;
+                /** Format: date-time */
+                at: string;
+                before?: Record<string, never> | null;
+                /** Format: uuid */
+                id: string;
+                /** @description What it was done to, by id or name. */
+                object: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
         Page_Runtime: {
             data: {
                 /** @description Other names that a request may use, such as `python` for the newest. */
@@ -1260,6 +1383,23 @@ export interface components {
                 packages: components["schemas"]["Package"][];
                 title: string;
                 version: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_Secret: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /** @description Also the environment variable that a run gets. */
+                name: string;
+                /** Format: date-time */
+                updated_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                updated_by: string;
             }[];
             next_cursor?: string | null;
         };
@@ -1280,6 +1420,28 @@ export interface components {
                 user_agent: string;
             }[];
             next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_TenantRow: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /** Format: uuid */
+                id: string;
+                /** Format: int64 */
+                members: number;
+                name: string;
+                /** @description Null: the installation's limits. */
+                plan?: string | null;
+                slug: string;
+                suspended: boolean;
+            }[];
+            next_cursor?: string | null;
+        };
+        PasswordRequest: {
+            current_password: string;
+            /** @description At least 15 characters and at most 1024 bytes; none of the most common passwords. */
+            new_password: string;
         };
         /**
          * @description Order within a tenant's own queue.
@@ -1302,7 +1464,7 @@ export interface components {
             limits: components["schemas"]["QuotaLimits"];
             used: components["schemas"]["QuotaUsed"];
         };
-        /** @description What the tenant may use; null is never unlimited, it is not there. */
+        /** @description What the tenant may use; nothing is ever unlimited. */
         QuotaLimits: {
             /** Format: int64 */
             cpu_ms_per_day: number;
@@ -1322,6 +1484,54 @@ export interface components {
             max_timeout_ms: number;
             /** Format: int64 */
             storage_bytes: number;
+        };
+        /** @description A change of a tenant's own limits: what is named is set, or with null given back to the plan. */
+        QuotaPatch: {
+            /**
+             * Format: int64
+             * @default null
+             */
+            cpu_ms_per_day?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            executions_per_minute?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_concurrent?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_cpu_millis?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_memory_bytes?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_queued?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_sessions?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            max_timeout_ms?: number | null;
+            /**
+             * Format: int64
+             * @default null
+             */
+            storage_bytes?: number | null;
         };
         /** @description What is in use of each limit; null for those that bound one run and are not used up. */
         QuotaUsed: {
@@ -1353,10 +1563,35 @@ export interface components {
          * @description Why an execution did not succeed, from the supervisor and the kernel's counters alone.
          * @enum {string}
          */
-        ReasonCode: "exit_code" | "signal" | "wall_time" | "cpu_time" | "memory" | "pids" | "disk" | "cancelled_by_user" | "tenant_deleted" | "executor_lost" | "runtime_unavailable" | "exception" | "interrupted";
+        ReasonCode: "exit_code" | "signal" | "wall_time" | "cpu_time" | "memory" | "pids" | "disk" | "cancelled_by_user" | "tenant_deleted" | "tenant_suspended" | "executor_lost" | "runtime_unavailable" | "exception" | "interrupted";
         RefreshRequest: {
             /** @description Left out by a browser, whose cookie holds it. */
             refresh_token?: string | null;
+        };
+        ResetConfirmation: {
+            /** @description At least 15 characters and at most 1024 bytes; none of the most common passwords. */
+            new_password: string;
+            /** @description From the link in the mail; good for an hour and for one use. */
+            token: string;
+        };
+        ResetRequest: {
+            email: string;
+        };
+        /** @description One act, as those who administer the tenant read it. */
+        Row: {
+            /** @description Noun and past verb, such as `api_key.created`. */
+            action: string;
+            actor: components["schemas"]["Actor"];
+            /** @description From where. */
+            address?: string | null;
+            after?: Record<string, never> | null;
+            /** Format: date-time */
+            at: string;
+            before?: Record<string, never> | null;
+            /** Format: uuid */
+            id: string;
+            /** @description What it was done to, by id or name. */
+            object: string;
         };
         Runtime: {
             /** @description Other names that a request may use, such as `python` for the newest. */
@@ -1370,6 +1605,24 @@ export interface components {
             packages: components["schemas"]["Package"][];
             title: string;
             version: string;
+        };
+        /** @description A secret, as those who administer the tenant see it: never its value. */
+        Secret: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Also the environment variable that a run gets. */
+            name: string;
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            updated_by: string;
+        };
+        SecretValue: {
+            /** @description At most 32 KiB, without NUL. */
+            value: string;
         };
         /** @description One of a user's sign-ins, as they see it. */
         SignIn: {
@@ -1431,6 +1684,30 @@ export interface components {
             slug: string;
             suspended: boolean;
         };
+        TenantDeletion: {
+            /** @description The tenant's slug, so that nobody deletes one by mistake. */
+            confirm: string;
+        };
+        TenantPatch: {
+            name?: string | null;
+        };
+        TenantRequest: {
+            name: string;
+        };
+        /** @description A tenant, as those who run the installation see it. */
+        TenantRow: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: int64 */
+            members: number;
+            name: string;
+            /** @description Null: the installation's limits. */
+            plan?: string | null;
+            slug: string;
+            suspended: boolean;
+        };
         Ticket: {
             /**
              * Format: int32
@@ -1462,15 +1739,47 @@ export interface components {
             /** Format: int64 */
             wall_ms: number;
         };
+        UsageLine: {
+            /** Format: int64 */
+            cpu_ms: number;
+            /** Format: int64 */
+            executions: number;
+            /** @description A day, the id of a user or API key, or a runtime. */
+            group: string;
+            /** @description Peak memory times wall time. */
+            memory_byte_ms: number;
+            /** Format: int64 */
+            wall_ms: number;
+        };
+        UsageReport: {
+            /** @description Days in order; of the others those that used most CPU time first. */
+            data: components["schemas"]["UsageLine"][];
+            /** Format: date */
+            from: string;
+            group_by: string;
+            next_cursor?: string | null;
+            /**
+             * Format: int64
+             * @description Kept now.
+             */
+            storage_bytes: number;
+            /** Format: date */
+            to: string;
+        };
         /** @description An account, as its owner sees it. */
         User: {
             email: string;
+            /** @description The address was proven, by a link sent to it. */
+            email_verified: boolean;
             /** Format: uuid */
             id: string;
             name: string;
             /** @description May use the routes for those who run the installation. */
             platform_admin: boolean;
-            email_verified: boolean;
+        };
+        VerificationConfirmation: {
+            /** @description From the link in the mail; good for a day and for one use. */
+            token: string;
         };
         /** @description A limit that was met by a run that succeeded all the same. */
         Warning: {
@@ -1492,24 +1801,6 @@ export interface components {
             state: components["schemas"]["Status"];
             waiting_for?: string | null;
         };
-        Member: {
-            user_id: string;
-            email: string;
-            name: string;
-            role: string;
-            created_at: string;
-        };
-        Invitation: {
-            id: string;
-            email: string;
-            role: string;
-            created_by: string;
-            created_at: string;
-            expires_at: string;
-        };
-        CreatedInvitation: components["schemas"]["Invitation"] & {
-            token: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -1517,15 +1808,23 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type Acceptance = components['schemas']['Acceptance'];
+export type Actor = components['schemas']['Actor'];
+export type AdminTenant = components['schemas']['AdminTenant'];
+export type AdminTenantPatch = components['schemas']['AdminTenantPatch'];
 export type AllLimits = components['schemas']['AllLimits'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type ApiKeyRequest = components['schemas']['ApiKeyRequest'];
 export type CreateExecution = components['schemas']['CreateExecution'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
+export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CurrentTenant = components['schemas']['CurrentTenant'];
 export type Execution = components['schemas']['Execution'];
+export type ExecutorView = components['schemas']['ExecutorView'];
 export type FieldError = components['schemas']['FieldError'];
 export type FileBody = components['schemas']['FileBody'];
+export type Invitation = components['schemas']['Invitation'];
+export type InvitationRequest = components['schemas']['InvitationRequest'];
 export type Jwk = components['schemas']['Jwk'];
 export type Jwks = components['schemas']['Jwks'];
 export type Limits = components['schemas']['Limits'];
@@ -1533,22 +1832,38 @@ export type LimitsAnswer = components['schemas']['LimitsAnswer'];
 export type LimitsPatch = components['schemas']['LimitsPatch'];
 export type LoginRequest = components['schemas']['LoginRequest'];
 export type Me = components['schemas']['Me'];
+export type Member = components['schemas']['Member'];
+export type MemberPatch = components['schemas']['MemberPatch'];
 export type Membership = components['schemas']['Membership'];
 export type OutputFile = components['schemas']['OutputFile'];
+export type OwnQuota = components['schemas']['OwnQuota'];
 export type Package = components['schemas']['Package'];
 export type PageApiKey = components['schemas']['Page_ApiKey'];
 export type PageExecution = components['schemas']['Page_Execution'];
+export type PageExecutorView = components['schemas']['Page_ExecutorView'];
+export type PageInvitation = components['schemas']['Page_Invitation'];
+export type PageMember = components['schemas']['Page_Member'];
+export type PageRow = components['schemas']['Page_Row'];
 export type PageRuntime = components['schemas']['Page_Runtime'];
+export type PageSecret = components['schemas']['Page_Secret'];
 export type PageSignIn = components['schemas']['Page_SignIn'];
+export type PageTenantRow = components['schemas']['Page_TenantRow'];
+export type PasswordRequest = components['schemas']['PasswordRequest'];
 export type Priority = components['schemas']['Priority'];
 export type Problem = components['schemas']['Problem'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaLimits = components['schemas']['QuotaLimits'];
+export type QuotaPatch = components['schemas']['QuotaPatch'];
 export type QuotaUsed = components['schemas']['QuotaUsed'];
 export type Reason = components['schemas']['Reason'];
 export type ReasonCode = components['schemas']['ReasonCode'];
 export type RefreshRequest = components['schemas']['RefreshRequest'];
+export type ResetConfirmation = components['schemas']['ResetConfirmation'];
+export type ResetRequest = components['schemas']['ResetRequest'];
+export type Row = components['schemas']['Row'];
 export type Runtime = components['schemas']['Runtime'];
+export type Secret = components['schemas']['Secret'];
+export type SecretValue = components['schemas']['SecretValue'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type SignupRequest = components['schemas']['SignupRequest'];
@@ -1557,15 +1872,19 @@ export type Status = components['schemas']['Status'];
 export type StdinBody = components['schemas']['StdinBody'];
 export type SwitchRequest = components['schemas']['SwitchRequest'];
 export type Tenant = components['schemas']['Tenant'];
+export type TenantDeletion = components['schemas']['TenantDeletion'];
+export type TenantPatch = components['schemas']['TenantPatch'];
+export type TenantRequest = components['schemas']['TenantRequest'];
+export type TenantRow = components['schemas']['TenantRow'];
 export type Ticket = components['schemas']['Ticket'];
 export type Tokens = components['schemas']['Tokens'];
 export type Usage = components['schemas']['Usage'];
+export type UsageLine = components['schemas']['UsageLine'];
+export type UsageReport = components['schemas']['UsageReport'];
 export type User = components['schemas']['User'];
+export type VerificationConfirmation = components['schemas']['VerificationConfirmation'];
 export type Warning = components['schemas']['Warning'];
 export type WhyAnswer = components['schemas']['WhyAnswer'];
-export type Member = components['schemas']['Member'];
-export type Invitation = components['schemas']['Invitation'];
-export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type $defs = Record<string, never>;
 export interface operations {
     jwks: {
@@ -1587,7 +1906,172 @@ export interface operations {
             };
         };
     };
-    list_api_keys: {
+    listExecutors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ExecutorView"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is no platform admin */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAllTenants: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_TenantRow"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller is no platform admin. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAnyTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTenant"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeAnyTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminTenantPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTenant"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listApiKeys: {
         parameters: {
             query?: {
                 /** @description Rows on a page, 1 to 200. */
@@ -1627,7 +2111,7 @@ export interface operations {
             };
         };
     };
-    create_api_key: {
+    createApiKey: {
         parameters: {
             query?: never;
             header?: {
@@ -1684,7 +2168,7 @@ export interface operations {
             };
         };
     };
-    get_api_key: {
+    getApiKey: {
         parameters: {
             query?: never;
             header?: never;
@@ -1729,7 +2213,7 @@ export interface operations {
             };
         };
     };
-    revoke_api_key: {
+    revokeApiKey: {
         parameters: {
             query?: never;
             header?: never;
@@ -1772,6 +2256,50 @@ export interface operations {
             };
         };
     };
+    requestVerification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A mail is on its way, unless the address is proven or the last mail was a minute ago. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description API keys do not reach this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many mails asked for from this address. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -1795,6 +2323,15 @@ export interface operations {
             };
             /** @description Unknown address or wrong password. */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address must be confirmed first. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1874,6 +2411,130 @@ export interface operations {
             };
         };
     };
+    changePassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description API keys do not reach this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The present password is not right, or the new one is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong passwords. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requestReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many mails asked for from this address. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirmReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetConfirmation"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The token is not good, or the password is not acceptable. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     refresh: {
         parameters: {
             query?: never;
@@ -1915,7 +2576,7 @@ export interface operations {
             };
         };
     };
-    list_sign_ins: {
+    listSignIns: {
         parameters: {
             query?: {
                 /** @description Rows on a page, 1 to 200. */
@@ -1947,7 +2608,7 @@ export interface operations {
             };
         };
     };
-    end_other_sign_ins: {
+    endOtherSignIns: {
         parameters: {
             query?: never;
             header?: never;
@@ -1972,7 +2633,7 @@ export interface operations {
             };
         };
     };
-    end_sign_in: {
+    endSignIn: {
         parameters: {
             query?: never;
             header?: never;
@@ -2057,6 +2718,36 @@ export interface operations {
             };
         };
     };
+    confirmVerification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerificationConfirmation"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The token is not good. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     switch: {
         parameters: {
             query?: never;
@@ -2097,7 +2788,7 @@ export interface operations {
             };
         };
     };
-    create_ticket: {
+    createTicket: {
         parameters: {
             query?: never;
             header?: never;
@@ -3002,6 +3693,64 @@ export interface operations {
             };
         };
     };
+    acceptInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Membership"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The invitation is for another address. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The account belongs to the tenant already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is not good. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getLimits: {
         parameters: {
             query?: never;
@@ -3060,7 +3809,7 @@ export interface operations {
             };
         };
     };
-    get_tenant: {
+    getTenant: {
         parameters: {
             query?: never;
             header?: never;
@@ -3087,7 +3836,440 @@ export interface operations {
             };
         };
     };
-    get_quota: {
+    deleteTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantDeletion"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `confirm` is not the tenant's slug. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAuditLog: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Row"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listInvitations: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invitation"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["InvitationRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedInvitation"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many are open. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdrawInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMembers: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Member"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The last owner stays. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Only owners change owners. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The last owner stays one. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getQuota: {
         parameters: {
             query?: never;
             header?: never;
@@ -3114,6 +4296,317 @@ export interface operations {
             };
             /** @description What is in use cannot be told now. */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSecrets: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Secret"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Secret"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretValue"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The tenant has too many. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The operator has given no key to encrypt with. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description First day (UTC), or a time on it; 29 days before the last unless given. */
+                from?: string;
+                /** @description Last day (UTC), or a time on it; today unless given. */
+                to?: string;
+                /** @description `day`, `user` or `runtime`. */
+                group_by?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageReport"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be told now. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description API keys do not reach this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The person has too many. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
