@@ -29,6 +29,6 @@ pub use deployment::{Deployment, Mode, Visit};
 pub use events::{Event, Events};
 pub use eventually::eventually;
 pub use installation::{Installation, kiln_program};
-pub use processes::{Marker, cgroups_of, descendants, kill_all, live, processes_with};
+pub use processes::{Marker, cgroups_of, children, descendants, kill_all, live, processes_with};
 pub use shape::assert_like;
 pub use tenant::{PASSWORD, Tenant, unique_email};

@@ -24,6 +24,11 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     parents.keys().copied().filter(|child| comes_from(*child)).collect()
 }
 
+/// Every live process that `pid` started itself.
+pub fn children(pid: u32) -> Vec<u32> {
+    all().into_iter().filter(|child| parent(*child) == Some(pid)).collect()
+}
+
 /// Those of the processes that still run; one that is dead and not yet waited for does not.
 pub fn live(pids: &[u32]) -> Vec<u32> {
     let runs = |pid: &u32| {

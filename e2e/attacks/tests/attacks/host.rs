@@ -13,11 +13,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kiln_drill::{Check, Ended, Finding, Outside, Program};
-use kiln_test_support::{Installation, descendants};
+use kiln_test_support::{Installation, children, descendants};
 
 /// Host ids of sandboxes begin here and take two a sandbox; what a run could leave on the host would belong to one.
 const FIRST_ID: u32 = 1_879_048_192;
 const LAST_ID: u32 = FIRST_ID + 100_000;
+/// Looks, ten milliseconds apart, after which a process is no passing one.
+const STRAY_LOOKS: u32 = 50;
 /// How soon the group of a run that has ended is gone.
 const GROUP_GONE_WITHIN: Duration = Duration::from_secs(2);
 const WORKSPACE_GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -58,7 +60,7 @@ impl Host {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let watched = self.watched.lock().unwrap().clone();
         let groups = watched.iter().flat_map(|limit| self.groups(*limit)).map(|group| group.display().to_string());
-        groups.chain(self.strays()).collect()
+        groups.chain(self.strays().await).collect()
     }
 
     /// The directories that hold the sandboxes' groups, the memory tree's first.
@@ -80,8 +82,22 @@ impl Host {
         everywhere.filter(|group| group.is_dir() && !waits(group)).collect()
     }
 
-    /// Processes of this Kiln in a process namespace of their own and in no sandbox's group.
-    fn strays(&self) -> Vec<String> {
+    /// Processes of this Kiln in a process namespace of their own that stay in no sandbox's group: one that is being made
+    /// is there for a moment.
+    async fn strays(&self) -> Vec<String> {
+        let mut strays = self.outside_of_groups();
+        for _ in 0..STRAY_LOOKS {
+            if strays.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let now = self.outside_of_groups();
+            strays.retain(|process| now.contains(process));
+        }
+        strays.into_iter().map(|(pid, _)| format!("process {pid} is in no sandbox's group")).collect()
+    }
+
+    fn outside_of_groups(&self) -> BTreeSet<(u32, String)> {
         let own = namespace(self.pid);
         let bases: Vec<_> =
             self.bases().iter().filter_map(|base| base.file_name().map(|n| n.to_string_lossy().into_owned())).collect();
@@ -92,13 +108,15 @@ impl Host {
             table.is_empty() || bases.iter().any(|base| table.contains(&format!("{base}/s")))
         };
         let stray = descendants(self.pid).into_iter().filter(|pid| sandboxed(pid) && !in_group(pid));
-        stray.map(|pid| format!("process {pid} is in no sandbox's group")).collect()
+        stray.filter_map(|pid| Some((pid, started(pid)?))).collect()
     }
 
-    fn survivors(&self, memory_bytes: u64) -> Finding {
+    async fn survivors(&self, memory_bytes: u64) -> Finding {
         let groups = self.groups(memory_bytes);
-        let living: BTreeSet<u32> = groups.iter().flat_map(|group| members(group)).filter(|pid| lives(*pid)).collect();
-        let strays = self.strays();
+        // The runner itself is Kiln's; it has a moment to end, with its group.
+        let programs = groups.iter().flat_map(|group| members(group)).filter(|pid| !is_first(*pid));
+        let living: BTreeSet<u32> = programs.filter(|pid| lives(*pid)).collect();
+        let strays = self.strays().await;
         Finding::of(living.is_empty() && strays.is_empty(), || format!("{living:?} live on; {strays:?}"))
     }
 
@@ -113,11 +131,12 @@ impl Host {
         Finding::Fine
     }
 
-    /// Kiln's own processes on this host, each with the time of its start; not the servers and not the sandboxes.
+    /// Kiln's own processes on this host, each with the time of its start; not the servers, and not what the spawner has
+    /// just forked to become a sandbox.
     fn supervisors(&self) -> BTreeSet<(u32, String)> {
         let own = namespace(self.pid);
         let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
-        let all = descendants(self.pid).into_iter().chain([self.pid]);
+        let all = children(self.pid).into_iter().chain([self.pid]);
         let ours = all.filter(|pid| namespace(*pid) == own && name(*pid) == "kiln");
         ours.filter_map(|pid| Some((pid, started(pid)?))).collect()
     }
@@ -161,7 +180,7 @@ impl Outside for Host {
         let mut findings = Vec::new();
         for check in &program.after {
             let finding = match check {
-                Check::NoSurvivors => self.survivors(memory_bytes),
+                Check::NoSurvivors => self.survivors(memory_bytes).await,
                 Check::CgroupGone => {
                     self.until(GROUP_GONE_WITHIN, "its group is there", || self.groups(memory_bytes).is_empty()).await
                 }
@@ -221,13 +240,19 @@ fn members(group: &Path) -> Vec<u32> {
 
 /// Whether it is the group of a sandbox that has not been given a program.
 fn waits(group: &Path) -> bool {
-    let field = |pid: u32, name: &str| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let value = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last());
-        value.map(str::to_owned)
-    };
-    let first = |pid: &u32| field(*pid, "NSpid:").as_deref() == Some("1");
-    members(group).into_iter().find(first).is_some_and(|pid| field(pid, "Name:").as_deref() == Some("kiln-runner"))
+    let first = members(group).into_iter().find(|pid| is_first(*pid));
+    first.is_some_and(|pid| status(pid, "Name:").as_deref() == Some("kiln-runner"))
+}
+
+/// Whether it is process 1 of a process namespace.
+fn is_first(pid: u32) -> bool {
+    status(pid, "NSpid:").as_deref() == Some("1")
+}
+
+/// The last word of a line of `/proc/<pid>/status`.
+fn status(pid: u32, name: &str) -> Option<String> {
+    let table = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    table.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().last().map(str::to_owned))
 }
 
 /// Whether it runs: a dead process that nobody has waited for does not.
