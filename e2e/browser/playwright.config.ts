@@ -1,6 +1,6 @@
 import { defineConfig } from '@playwright/test';
 
-const CHROMIUM = process.env.KILN_CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM = process.env.CHROMIUM_BIN ?? '/usr/bin/chromium';
 
 export default defineConfig({
   testDir: 'tests',

@@ -15,9 +15,9 @@ export default async function start(): Promise<(() => Promise<void>) | undefined
   const data = await mkdtemp(path.join(tmpdir(), 'kiln-browser-'));
   const mail = path.join(data, 'mail');
   await mkdir(mail);
-  process.env.KILN_TEST_MAIL = mail;
+  process.env.KILN_MAIL_DIR = mail;
   // The sign-ups of all tests come from one address.
-  const env = { ...process.env, KILN_MAIL_DIR: mail, KILN_AUTH__SIGNUPS_PER_MINUTE: '1000' };
+  const env = { ...process.env, KILN_AUTH__SIGNUPS_PER_MINUTE: '1000' };
   const kiln = spawn(program, ['up', '--listen', '127.0.0.1:0', '--data', path.join(data, 'kiln'), '--no-open'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const said: string[] = [];
   const ended = new Promise<void>((resolve) => kiln.once('exit', () => resolve()));

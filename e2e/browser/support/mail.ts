@@ -7,8 +7,8 @@ const EVERY_MS = 100;
 
 /** The link in the newest message to that address. */
 export async function linkFor(address: string): Promise<string> {
-  const directory = process.env.KILN_TEST_MAIL;
-  if (!directory) throw new Error('KILN_TEST_MAIL is not set: these tests start their own Kiln');
+  const directory = process.env.KILN_MAIL_DIR;
+  if (!directory) throw new Error('KILN_MAIL_DIR is not set: these tests start their own Kiln');
   for (const until = Date.now() + WITHIN_MS; Date.now() < until; await new Promise((next) => setTimeout(next, EVERY_MS))) {
     for (const name of (await readdir(directory)).sort().reverse()) {
       const message = decode(await readFile(path.join(directory, name), 'utf8'));

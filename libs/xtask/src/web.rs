@@ -34,7 +34,7 @@ pub fn check(report: &mut Report) -> bool {
 
 /// The whole app in Chromium, against the program as built. `servers` says where Postgres and NATS are.
 pub fn browse(report: &mut Report, servers: &[(String, String)]) {
-    let chromium = std::env::var_os("KILN_CHROMIUM").map_or_else(|| PathBuf::from(CHROMIUM), PathBuf::from);
+    let chromium = std::env::var_os("CHROMIUM_BIN").map_or_else(|| PathBuf::from(CHROMIUM), PathBuf::from);
     let there = present(&chromium) || (chromium == Path::new(CHROMIUM) && install_chromium(report));
     if !there {
         report.skipped("the web app in a browser", "Chromium is not installed (apt-get install chromium)");
@@ -46,7 +46,7 @@ pub fn browse(report: &mut Report, servers: &[(String, String)]) {
     report.command("browser tests: types", || npm("e2e/browser", &["run", "--silent", "check"], TESTS_WITHIN));
     report.tests("the web app in a browser", || {
         let mut command = npm_command("e2e/browser", &["test"]);
-        command.env("KILN_BIN", target_directory().join("release/kiln")).env("KILN_CHROMIUM", &chromium);
+        command.env("KILN_BIN", target_directory().join("release/kiln")).env("CHROMIUM_BIN", &chromium);
         command.envs(servers.iter().map(|(name, value)| (name, value)));
         step::run(&mut command, TESTS_WITHIN)
     });
@@ -57,7 +57,7 @@ fn types_are_current() -> anyhow::Result<()> {
     let scratch = Scratch::new("types")?;
     let fresh = scratch.0.join("schema.d.ts");
     let made = fresh.to_str().context("the scratch directory is not UTF-8")?;
-    let outcome = npm("services/web", &["run", "--silent", "api", "--", "--output", made], INSTALL_WITHIN)?;
+    let outcome = npm("services/web", &["run", "--silent", "types", "--", made], INSTALL_WITHIN)?;
     anyhow::ensure!(outcome.success, "{}", outcome.output);
     let same = fs::read(&committed)? == fs::read(&fresh)?;
     anyhow::ensure!(same, "{} is not current: npm run api, in services/web", committed.display());

@@ -75,7 +75,8 @@ class Session {
 
   private end(expired: boolean): void {
     forget();
-    this.expired = expired && this.me !== null;
+    // Several calls may be refused at once; only the first of them ends anything.
+    if (this.me) this.expired = expired;
     this.me = null;
     this.standing = 'out';
   }
