@@ -74,6 +74,7 @@ fn wrong_settings_are_named() {
     // The environment wins over the file, and is named when it is wrong itself.
     assert!(with("KILN_LISTEN", "127.0.0.1:0").contains("KILN_DATABASE__AUTH"));
     assert!(with("KILN_LISTEN", "all of them").contains("KILN_LISTEN"));
+    std::fs::write(scratch.path().join("kiln.toml"), "").unwrap();
     assert!(with("KILN_QUEUE__DEPTH", "1").contains("KILN_QUEUE"));
 
     let refused = kiln(&["serve", "--target", "cook"], scratch.path());
