@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::live::LiveEntry;
 use crate::output::{OutputLost, OutputPublisher};
-use crate::sandbox::{InputFile, Run, RunEnd, RunEvent, RunSpec, SandboxError, Stream};
+use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream};
 use crate::{Executor, files, stdin};
 
 /// How long an idle worker's pull waits at the bus.
@@ -101,42 +101,58 @@ impl Executor {
         let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
         // Listed before it is claimed, so that a stop that comes at once finds it.
         let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
-        match self.claim(live).await {
-            Ok(ClaimReply::Granted) => entry.claimed(),
-            Ok(ClaimReply::Refused) => return acknowledge(&message, AckKind::Ack).await,
-            Err(error) => {
-                tracing::warn!(%error, execution = %live.execution_id, "the attempt could not be claimed; it is delivered again");
-                return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
-            }
-        }
-        // From here on the lease in the database says whose it is.
-        acknowledge(&message, AckKind::Ack).await;
-        let payload = match self.with_secrets(live, &attempt, payload).await {
-            Ok(payload) => payload,
-            Err(error) => {
-                // Without its secrets it is not started; the lease runs out and the scheduler decides.
-                tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
+        let ready = if attempt.has_secrets {
+            // They are given to whoever holds the claim.
+            if !self.granted(live, &message, &entry).await {
                 return;
             }
+            match self.with_secrets(live, payload).await {
+                Ok(payload) => self.ready(tenant, &attempt, payload).await,
+                Err(error) => {
+                    // Without its secrets it is not started; the lease runs out and the scheduler decides.
+                    tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
+                    return;
+                }
+            }
+        } else {
+            // Nothing of the program runs before the grant; its sandbox is made ready meanwhile.
+            let (granted, ready) =
+                tokio::join!(self.granted(live, &message, &entry), self.ready(tenant, &attempt, payload));
+            if !granted {
+                return;
+            }
+            ready
         };
-        Box::pin(self.attempt(tenant, attempt, payload, &entry)).await;
+        Box::pin(self.attempt(tenant, attempt, ready, &entry)).await;
+    }
+
+    /// Claims the attempt and answers its message; true when it is this executor's from here on.
+    async fn granted(&self, live: LiveAttempt, message: &Message, entry: &LiveEntry) -> bool {
+        let claimed = self.claim(live).await;
+        let answer = match &claimed {
+            // From here on the lease in the database says whose it is.
+            Ok(_) => AckKind::Ack,
+            Err(error) => {
+                tracing::warn!(%error, execution = %live.execution_id, "the attempt could not be claimed; it is delivered again");
+                AckKind::Nak(Some(RETRY_AFTER))
+            }
+        };
+        let granted = matches!(claimed, Ok(ClaimReply::Granted));
+        if granted {
+            entry.claimed();
+        }
+        acknowledge(message, answer).await;
+        granted
     }
 
     /// The payload with its secrets among the environment variables; what the run names itself stays.
-    async fn with_secrets(
-        &self,
-        live: LiveAttempt,
-        attempt: &Attempt,
-        mut payload: Payload,
-    ) -> Result<Payload, kiln_bus::RequestError> {
-        if attempt.has_secrets {
-            let LiveAttempt { tenant_id, execution_id, attempt } = live;
-            let query = AttemptSecrets { tenant_id, execution_id, attempt, instance: self.instance };
-            let subject = subject::control("scheduler", "secrets");
-            let reply: ResolveSecretsReply = self.bus.request(&subject, &query, SECRETS_DEADLINE).await?;
-            for (name, value) in reply.secrets {
-                payload.env.entry(name).or_insert(value);
-            }
+    async fn with_secrets(&self, live: LiveAttempt, mut payload: Payload) -> Result<Payload, kiln_bus::RequestError> {
+        let LiveAttempt { tenant_id, execution_id, attempt } = live;
+        let query = AttemptSecrets { tenant_id, execution_id, attempt, instance: self.instance };
+        let subject = subject::control("scheduler", "secrets");
+        let reply: ResolveSecretsReply = self.bus.request(&subject, &query, SECRETS_DEADLINE).await?;
+        for (name, value) in reply.secrets {
+            payload.env.entry(name).or_insert(value);
         }
         Ok(payload)
     }
@@ -160,10 +176,10 @@ impl Executor {
     }
 
     /// Runs the attempt to its end and reports it.
-    async fn attempt(&self, tenant: TenantId, attempt: Attempt, payload: Payload, entry: &LiveEntry) {
+    async fn attempt(&self, tenant: TenantId, attempt: Attempt, ready: Result<Ready, SandboxError>, entry: &LiveEntry) {
         let subject = subject::output(tenant, attempt.execution_id);
         let mut output = OutputPublisher::new(self.bus.clone(), subject, attempt.attempt);
-        let end = match self.run(tenant, &attempt, payload, entry, &mut output).await {
+        let end = match self.run(&attempt, ready, entry, &mut output).await {
             Ok(end) => end,
             Err(error) => {
                 // Without its output the run counts for nothing; the lease runs out and the scheduler decides.
@@ -195,14 +211,17 @@ impl Executor {
 
     async fn run(
         &self,
-        tenant: TenantId,
         attempt: &Attempt,
-        payload: Payload,
+        ready: Result<Ready, SandboxError>,
         entry: &LiveEntry,
         output: &mut OutputPublisher,
     ) -> Result<RunEnd, OutputLost> {
         output.send(FrameBody::Status { status: Status::Running, waiting_for_input: None }).await?;
-        let mut run = match self.start(tenant, attempt, payload).await {
+        let started = match ready {
+            Ok(ready) => ready.start().await,
+            Err(error) => Err(error),
+        };
+        let mut run = match started {
             Ok(run) => run,
             Err(error) => {
                 tracing::warn!(%error, execution = %attempt.execution_id, "the program could not be started");
@@ -243,7 +262,7 @@ impl Executor {
         }
     }
 
-    async fn start(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Run, SandboxError> {
+    async fn ready(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Ready, SandboxError> {
         let runtime = self.runtimes.resolve(&attempt.runtime).map_err(|error| SandboxError::Runtime(error.to_string()))?;
         let spec = RunSpec {
             execution: attempt.execution_id,
@@ -257,7 +276,7 @@ impl Executor {
             files: payload.files.into_iter().map(|file| InputFile { path: file.path, content: file.content }).collect(),
             limits: attempt.limits,
         };
-        self.sandboxes.start(spec, &runtime.command).await
+        self.sandboxes.ready(spec, &runtime.command).await
     }
 
     fn not_started(&self, error: &SandboxError) -> RunEnd {

@@ -93,6 +93,9 @@ pub async fn note_attempts(tx: &mut SystemTx, attempts: &[(ExecutionId, TenantId
 
 /// Stores the frames of attempts that count; a repeat, an earlier attempt's, or one after the end changes nothing.
 pub async fn insert_frames(tx: &mut SystemTx, frames: &[NewFrame]) -> Result<(), sqlx::Error> {
+    if frames.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<Uuid> = frames.iter().map(|frame| frame.execution.0).collect();
     let tenants: Vec<Uuid> = frames.iter().map(|frame| frame.tenant.0).collect();
     let attempts: Vec<i32> = frames.iter().map(|frame| frame.attempt).collect();

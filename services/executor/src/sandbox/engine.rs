@@ -61,6 +61,24 @@ const READ_AT_START: [&str; 22] = [
 #[derive(Clone)]
 pub struct Sandboxes(Arc<Engine>);
 
+/// A sandbox that waits for the word to start its program; dropped, it is removed.
+pub struct Ready {
+    prepared: Prepared,
+    program: Program,
+    about: run::About,
+    stdin: Vec<u8>,
+    tasks: TaskTracker,
+}
+
+impl Ready {
+    /// Resolves when the interpreter has been executed. Not cancel-safe, but a start given up half-way leaves nothing
+    /// behind.
+    pub async fn start(self) -> Result<Run, SandboxError> {
+        let started = self.prepared.start(self.program).await?;
+        Ok(run::begin(started, self.about, self.stdin, &self.tasks))
+    }
+}
+
 struct Engine {
     isolation: Isolation,
     spawner: Spawner,
@@ -146,9 +164,14 @@ impl Sandboxes {
         key.zygote == Some(zygote)
     }
 
-    /// Starts a run. Resolves when its interpreter has been executed. Not cancel-safe, but a start given up
-    /// half-way leaves nothing behind.
+    /// Starts a run: both halves, [`Self::ready`] and [`Ready::start`].
     pub async fn start(&self, spec: RunSpec, runtime: &Arc<RuntimeCommand>) -> Result<Run, SandboxError> {
+        self.ready(spec, runtime).await?.start().await
+    }
+
+    /// A sandbox with the run's limits and files, where nothing of the program runs yet. Not cancel-safe, but what is
+    /// given up half-way leaves nothing behind, as does one that is dropped.
+    pub async fn ready(&self, spec: RunSpec, runtime: &Arc<RuntimeCommand>) -> Result<Ready, SandboxError> {
         check(&spec, runtime)?;
         let program = self.program(&spec, runtime);
         let prepared = self.0.claim(self.0.key(&spec, runtime), &spec.limits).await?;
@@ -161,7 +184,6 @@ impl Sandboxes {
             .await
             .map_err(|error| SandboxError::Runner(error.to_string()))?
             .map_err(SandboxError::from)?;
-        let started = prepared.start(program).await?;
         let about = run::About {
             limits: spec.limits,
             start,
@@ -169,7 +191,7 @@ impl Sandboxes {
             interactive: spec.interactive,
             written,
         };
-        Ok(run::begin(started, about, spec.stdin, &self.0.tasks))
+        Ok(Ready { prepared, program, about, stdin: spec.stdin, tasks: self.0.tasks.clone() })
     }
 
     /// Resolves when the engine has ended, by [`Self::close`] or because its spawner died. Then no run can be

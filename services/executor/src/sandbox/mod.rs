@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use kiln_domain::{Ended, ExecutionId, Limits, Start, TenantId};
 use tokio::sync::mpsc;
 
-pub use engine::Sandboxes;
+pub use engine::{Ready, Sandboxes};
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::Stream;
 pub use run::RunControl;
