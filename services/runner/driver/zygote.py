@@ -97,6 +97,9 @@ class _Zygote:
             logging._startTime = time.time() if isinstance(logging._startTime, float) else time.time_ns()
 
 
+_MOST_FRAMES = 1024
+
+
 class _End:
     """The end of a program that succeeded, without taking apart the interpreter: that would copy every shared page.
 
@@ -141,15 +144,16 @@ class _End:
 
     def _is_exit(self):
         """Whether the interpreter's `Py_Exit` is what ends the process, so with a status of its own."""
-        addresses = (self.ctypes.c_void_p * 64)()
-        count = self.process.backtrace(addresses, 64)
+        # While `site` is imported, where this is tried, there are many frames.
+        addresses = (self.ctypes.c_void_p * _MOST_FRAMES)()
+        count = self.process.backtrace(addresses, _MOST_FRAMES)
         info = (self.ctypes.c_void_p * 4)()
         for index in range(count):
             # Of a call that never returns the next address may belong to the next function.
             found = self.process.dladdr((addresses[index] or 1) - 1, info)
             if found and info[2] and self.ctypes.string_at(info[2]) == b"Py_Exit":
                 return True
-        return count == 64
+        return count == _MOST_FRAMES
 
     def _destroy(self):
         """The program's modules, and what only they held; finalizers see their globals, as at any end."""
