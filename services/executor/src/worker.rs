@@ -107,7 +107,7 @@ impl Executor {
                 return;
             }
             match self.with_secrets(live, payload).await {
-                Ok(payload) => self.ready(tenant, &attempt, payload).await,
+                Ok(payload) => self.sandbox(tenant, &attempt, payload).await,
                 Err(error) => {
                     // Without its secrets it is not started; the lease runs out and the scheduler decides.
                     tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
@@ -116,8 +116,7 @@ impl Executor {
             }
         } else {
             // Nothing of the program runs before the grant; its sandbox is made ready meanwhile.
-            let (granted, ready) =
-                tokio::join!(self.granted(live, &message, &entry), self.ready(tenant, &attempt, payload));
+            let (granted, ready) = tokio::join!(self.granted(live, &message, &entry), self.sandbox(tenant, &attempt, payload));
             if !granted {
                 return;
             }
@@ -262,7 +261,7 @@ impl Executor {
         }
     }
 
-    async fn ready(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Ready, SandboxError> {
+    async fn sandbox(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Ready, SandboxError> {
         let runtime = self.runtimes.resolve(&attempt.runtime).map_err(|error| SandboxError::Runtime(error.to_string()))?;
         let spec = RunSpec {
             execution: attempt.execution_id,

@@ -97,7 +97,7 @@ class _Zygote:
             logging._startTime = time.time() if isinstance(logging._startTime, float) else time.time_ns()
 
 
-_MOST_FRAMES = 1024
+_MOST_FRAMES = 256
 
 
 class _End:
@@ -127,8 +127,8 @@ class _End:
         child = os.fork()
         if child == 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            self.ctypes.pythonapi.PyErr_SetObject(self.ctypes.py_object(SystemExit), self.ctypes.py_object(3))
-            self.ctypes.pythonapi.PyErr_Print()
+            # As a script's does, without a way out through the frames of the start-up.
+            self.ctypes.pythonapi.PyRun_SimpleString(b"raise SystemExit(3)")
             os._exit(1)
         self.is_tried = os.waitpid(child, 0)[1] >> 8 == 3
 
@@ -140,7 +140,9 @@ class _End:
             self._destroy()
         except BaseException:
             return
-        self.process.exit(0)
+        # What C has not written yet, and no more: destructors of libraries would take them apart as well.
+        self.process.fflush(None)
+        os._exit(0)
 
     def _is_exit(self):
         """Whether the interpreter's `Py_Exit` is what ends the process, so with a status of its own."""

@@ -96,6 +96,19 @@ async fn what_was_written_to_an_open_file_is_there_at_every_end() {
     fixture.close().await;
 }
 
+/// Taking the interpreter apart would copy every page that it shares. What its libraries hold then goes with the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_succeeds_leaves_the_shared_interpreter_whole() {
+    let Some(fixture) = fixture("programs-short-end").await else { return };
+    let code = "import os\nclass A:\n    def __del__(self):\n        print('gone')\nos.held = A()\nprint('end')";
+    for Resolved { id, command } in pythons(&fixture).await {
+        fixture.sandboxes.prepare(&command).await;
+        let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
+        assert_eq!((outcome.stdout().as_str(), outcome.end.start), ("end\n", crate::START), "{id}");
+    }
+    fixture.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_from_one_interpreter_share_nothing_random() {
     let Some(fixture) = fixture("programs-random").await else { return };
