@@ -42,7 +42,7 @@ async fn files_in_memory_count_as_memory() {
     let Some(fixture) = fixture("limits::files_in_memory").await else { return };
     let code = "for place in ('/tmp', '/dev/shm'):\n    with open(place + '/f', 'wb') as f:\n        for _ in range(30): f.write(b'x' * (1 << 20))";
     let mut spec = spec(code);
-    spec.limits.memory_bytes = 64 * MIB;
+    spec.limits.memory_bytes = 48 * MIB;
     assert_eq!(fixture.run(spec).await.verdict().0, Status::OutOfMemory);
     let bounded = fixture.python("open('/dev/shm/f', 'wb').write(b'x' * (33 << 20))").await;
     assert_eq!(bounded.verdict(), (Status::Failed, Some(ReasonCode::ExitCode)));
