@@ -16,10 +16,17 @@ const INSTALL_WITHIN: Duration = Duration::from_mins(5);
 const TESTS_WITHIN: Duration = Duration::from_mins(10);
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// Types, unit tests, and the committed build. False when there is no npm, which is said.
+/// The oldest Node.js that the app's tools run on: major, minor.
+const OLDEST_NODE: (u32, u32) = (20, 19);
+
+/// Types, unit tests, and the committed build. False when there is no npm or an old one, which is said.
 pub fn check(report: &mut Report) -> bool {
     if !present(Path::new("npm")) {
         report.skipped("the web app", "npm is not installed (apt-get install nodejs npm)");
+        return false;
+    }
+    if node_version().is_none_or(|found| found < OLDEST_NODE) {
+        report.skipped("the web app", &format!("Node.js is older than {}.{}", OLDEST_NODE.0, OLDEST_NODE.1));
         return false;
     }
     if !report.command("the web app: dependencies", || npm("services/web", &["ci", "--no-progress"], INSTALL_WITHIN)) {
@@ -100,6 +107,14 @@ fn install_chromium(report: &mut Report) -> bool {
             let install = "apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium";
             step::run(Command::new("sh").args(["-c", install]).env("DEBIAN_FRONTEND", "noninteractive"), INSTALL_WITHIN)
         })
+}
+
+/// From `v20.19.1`.
+fn node_version() -> Option<(u32, u32)> {
+    let output = Command::new("node").arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text.trim().trim_start_matches('v').split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 fn user_id() -> Option<String> {
