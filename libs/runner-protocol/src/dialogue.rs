@@ -4,7 +4,7 @@
 //! runner that has not started one. A report that does not belong to the state is an error, and the
 //! sandbox it came from is destroyed.
 
-use crate::{Command, Exit, Program, ProtocolError, Report, StartFailure, Stream, VERSION, encode};
+use crate::{Answered, CellEnd, Command, Exit, Program, ProtocolError, Report, StartFailure, Stream, VERSION, encode};
 
 /// The runner has yet to say hello.
 #[derive(Debug, Default)]
@@ -29,6 +29,9 @@ pub enum RunReport {
     Display(Vec<u8>),
     WaitingForInput(bool),
     StdinTaken(u32),
+    KernelReady { restarted: bool },
+    CellEnded(Box<CellEnd>),
+    Answered(Answered),
 }
 
 /// A running dialogue after one more report.
@@ -75,6 +78,9 @@ impl Running {
             Report::Display(bytes) => RunReport::Display(bytes),
             Report::WaitingForInput(waiting) => RunReport::WaitingForInput(waiting),
             Report::StdinTaken(count) => RunReport::StdinTaken(count),
+            Report::KernelReady { restarted } => RunReport::KernelReady { restarted },
+            Report::CellEnded(end) => RunReport::CellEnded(end),
+            Report::Answered(answered) => RunReport::Answered(answered),
             Report::Ended(exit) => return Ok(Step::Over(exit)),
             other @ (Report::Hello { .. } | Report::Started | Report::StartFailed(_)) => {
                 return Err(ProtocolError::Unexpected { expected: "output or the end", got: other.name() });

@@ -7,17 +7,19 @@
 
 pub mod dialogue;
 mod frame;
+mod kernel;
 mod message;
 mod zygote;
 
 pub use frame::{Decoder, Message, ProtocolError, encode};
+pub use kernel::{Answered, Cell, CellEnd, CellOutcome, FromKernel, KernelEnd, KernelOutcome, Question, QuestionKind, ToKernel};
 pub use message::{Command, Confinement, DiskUse, Exit, ExitStatus, Program, Report, StartFailure, Stopped, Stream, StreamTotal};
 pub use zygote::{
     DISK_MARK, FAILURE_MARK, MAX_ZYGOTE_DESCRIPTORS, MAX_ZYGOTE_PACKET_BYTES, MakeSandbox, OwnMount, WORKSPACE_MARK, ZygoteReport,
 };
 
 /// Version of this protocol; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Largest payload of a frame, in bytes. Arguments, environment and a display document fit.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::frame::{Message, ProtocolError};
+use crate::kernel::{Answered, Cell, CellEnd, Question};
 
 /// From the supervisor to the runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,15 @@ pub enum Command {
     Signal(i32),
     /// Kill every process of the run.
     Kill,
+    /// Run this cell of a session, when the one before has ended.
+    Cell(Box<Cell>),
+    /// Interrupt the cell that runs, and kill its interpreter when that does not end it.
+    StopCell,
+    /// Interrupt the cell that runs; it may go on all the same.
+    Interrupt,
+    /// Put a new interpreter in the place of the present one.
+    Restart,
+    Question(Box<Question>),
 }
 
 /// From the runner to the supervisor.
@@ -41,6 +51,12 @@ pub enum Report {
     StdinTaken(u32),
     /// Every process of the run is dead. Nothing follows.
     Ended(Box<Exit>),
+    /// A session's interpreter takes cells; a new one after an earlier has ended when `restarted`.
+    KernelReady {
+        restarted: bool,
+    },
+    CellEnded(Box<CellEnd>),
+    Answered(Answered),
 }
 
 /// What to run and how to confine it.
@@ -59,6 +75,9 @@ pub struct Program {
     pub timeout_ms: u64,
     /// Kept bytes of each output stream.
     pub output_bytes: u64,
+    /// It is a session's interpreter, which takes cells. The two limits above are then each cell's own affair.
+    #[serde(default)]
+    pub session: bool,
     pub confinement: Confinement,
 }
 
@@ -145,11 +164,27 @@ pub struct DiskUse {
     pub least_free_inodes: u64,
 }
 
+impl DiskUse {
+    /// The worse of two looks.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            most_used_bytes: self.most_used_bytes.max(other.most_used_bytes),
+            least_free_inodes: self.least_free_inodes.min(other.least_free_inodes),
+        }
+    }
+}
+
 const START: u8 = 1;
 const STDIN: u8 = 2;
 const CLOSE_STDIN: u8 = 3;
 const SIGNAL: u8 = 4;
 const KILL: u8 = 5;
+const CELL: u8 = 6;
+const STOP_CELL: u8 = 7;
+const INTERRUPT: u8 = 8;
+const RESTART: u8 = 9;
+const QUESTION: u8 = 10;
 
 impl Message for Command {
     fn kind(&self) -> u8 {
@@ -159,6 +194,11 @@ impl Message for Command {
             Self::CloseStdin => CLOSE_STDIN,
             Self::Signal(_) => SIGNAL,
             Self::Kill => KILL,
+            Self::Cell(_) => CELL,
+            Self::StopCell => STOP_CELL,
+            Self::Interrupt => INTERRUPT,
+            Self::Restart => RESTART,
+            Self::Question(_) => QUESTION,
         }
     }
 
@@ -167,7 +207,9 @@ impl Message for Command {
             Self::Start(program) => write_json(program, out),
             Self::Stdin(bytes) => out.extend_from_slice(bytes),
             Self::Signal(number) => out.extend_from_slice(&number.to_le_bytes()),
-            Self::CloseStdin | Self::Kill => {}
+            Self::Cell(cell) => write_json(cell, out),
+            Self::Question(question) => write_json(question, out),
+            Self::CloseStdin | Self::Kill | Self::StopCell | Self::Interrupt | Self::Restart => {}
         }
     }
 
@@ -179,6 +221,11 @@ impl Message for Command {
             CLOSE_STDIN => empty(payload, "close stdin").map(|()| Self::CloseStdin),
             SIGNAL => array(payload, "signal").map(|bytes| Self::Signal(i32::from_le_bytes(bytes))),
             KILL => empty(payload, "kill").map(|()| Self::Kill),
+            CELL => read_json(payload, "cell").map(|cell| Self::Cell(Box::new(cell))),
+            STOP_CELL => empty(payload, "stop cell").map(|()| Self::StopCell),
+            INTERRUPT => empty(payload, "interrupt").map(|()| Self::Interrupt),
+            RESTART => empty(payload, "restart").map(|()| Self::Restart),
+            QUESTION => read_json(payload, "question").map(|question| Self::Question(Box::new(question))),
             other => Err(ProtocolError::UnknownKind(other)),
         }
     }
@@ -193,6 +240,9 @@ const DISPLAY: u8 = 69;
 const WAITING: u8 = 70;
 const STDIN_TAKEN: u8 = 71;
 const ENDED: u8 = 72;
+const KERNEL_READY: u8 = 73;
+const CELL_ENDED: u8 = 74;
+const ANSWERED: u8 = 75;
 
 impl Report {
     /// The message's name, for an error about it.
@@ -206,6 +256,9 @@ impl Report {
             Self::WaitingForInput(_) => "waiting for input",
             Self::StdinTaken(_) => "stdin taken",
             Self::Ended(_) => "ended",
+            Self::KernelReady { .. } => "kernel ready",
+            Self::CellEnded(_) => "cell ended",
+            Self::Answered(_) => "answered",
         }
     }
 }
@@ -222,6 +275,9 @@ impl Message for Report {
             Self::WaitingForInput(_) => WAITING,
             Self::StdinTaken(_) => STDIN_TAKEN,
             Self::Ended(_) => ENDED,
+            Self::KernelReady { .. } => KERNEL_READY,
+            Self::CellEnded(_) => CELL_ENDED,
+            Self::Answered(_) => ANSWERED,
         }
     }
 
@@ -234,6 +290,12 @@ impl Message for Report {
             Self::WaitingForInput(waiting) => out.push(u8::from(*waiting)),
             Self::StdinTaken(count) => out.extend_from_slice(&count.to_le_bytes()),
             Self::Ended(exit) => write_json(exit, out),
+            Self::KernelReady { restarted } => out.push(u8::from(*restarted)),
+            Self::CellEnded(end) => write_json(end, out),
+            Self::Answered(Answered { id, content }) => {
+                out.extend_from_slice(&id.to_le_bytes());
+                out.extend_from_slice(content);
+            }
         }
     }
 
@@ -246,28 +308,38 @@ impl Message for Report {
             STDERR => Ok(Self::Output { stream: Stream::Stderr, bytes: payload.to_vec() }),
             DISPLAY if payload.len() <= crate::MAX_DISPLAY_BYTES => Ok(Self::Display(payload.to_vec())),
             DISPLAY => Err(ProtocolError::Malformed("display")),
-            WAITING => match payload {
-                [0] => Ok(Self::WaitingForInput(false)),
-                [1] => Ok(Self::WaitingForInput(true)),
-                _ => Err(ProtocolError::Malformed("waiting for input")),
-            },
+            WAITING => flag(payload, "waiting for input").map(Self::WaitingForInput),
             STDIN_TAKEN => array(payload, "stdin taken").map(|bytes| Self::StdinTaken(u32::from_le_bytes(bytes))),
             ENDED => read_json(payload, "ended").map(|exit| Self::Ended(Box::new(exit))),
+            KERNEL_READY => flag(payload, "kernel ready").map(|restarted| Self::KernelReady { restarted }),
+            CELL_ENDED => read_json(payload, "cell ended").map(|end| Self::CellEnded(Box::new(end))),
+            ANSWERED => {
+                let (id, content) = payload.split_first_chunk().ok_or(ProtocolError::Malformed("answered"))?;
+                Ok(Self::Answered(Answered { id: u64::from_le_bytes(*id), content: content.to_vec() }))
+            }
             other => Err(ProtocolError::UnknownKind(other)),
         }
     }
 }
 
-fn write_json<T: Serialize>(value: &T, out: &mut Vec<u8>) {
+pub(crate) fn write_json<T: Serialize>(value: &T, out: &mut Vec<u8>) {
     serde_json::to_writer(out, value).expect("plain structures of text and numbers always serialize into memory");
 }
 
-fn read_json<T: DeserializeOwned>(payload: &[u8], name: &'static str) -> Result<T, ProtocolError> {
+pub(crate) fn read_json<T: DeserializeOwned>(payload: &[u8], name: &'static str) -> Result<T, ProtocolError> {
     serde_json::from_slice(payload).map_err(|_| ProtocolError::Malformed(name))
 }
 
-fn empty(payload: &[u8], name: &'static str) -> Result<(), ProtocolError> {
+pub(crate) fn empty(payload: &[u8], name: &'static str) -> Result<(), ProtocolError> {
     if payload.is_empty() { Ok(()) } else { Err(ProtocolError::Malformed(name)) }
+}
+
+fn flag(payload: &[u8], name: &'static str) -> Result<bool, ProtocolError> {
+    match payload {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        _ => Err(ProtocolError::Malformed(name)),
+    }
 }
 
 fn array<const N: usize>(payload: &[u8], name: &'static str) -> Result<[u8; N], ProtocolError> {

@@ -7,14 +7,41 @@ const MAX_DOCUMENTS: u32 = 500;
 /// Bytes of all documents of one run.
 const MAX_TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
+/// What a session keeps of what is printed while no cell runs.
+pub const MAX_HELD_BYTES: usize = 64 * 1024;
+
+/// How many documents a run may still show.
+#[derive(Debug, Default)]
+pub struct Budget {
+    documents: u32,
+    total_bytes: usize,
+    dropped: u64,
+}
+
+impl Budget {
+    /// Whether one of that size is shown; counts it either way.
+    pub fn admit(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= MAX_DISPLAY_BYTES && self.documents < MAX_DOCUMENTS && self.total_bytes + bytes <= MAX_TOTAL_BYTES;
+        if fits {
+            self.documents += 1;
+            self.total_bytes += bytes;
+        } else {
+            self.dropped += 1;
+        }
+        fits
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct DisplayReader {
     line: Vec<u8>,
     /// The current line has passed its bound and is skipped to its end.
     skipping: bool,
-    documents: u32,
-    total_bytes: usize,
-    dropped: u64,
+    budget: Budget,
 }
 
 impl DisplayReader {
@@ -32,7 +59,7 @@ impl DisplayReader {
     }
 
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.budget.dropped()
     }
 
     fn extend(&mut self, part: &[u8]) {
@@ -46,17 +73,11 @@ impl DisplayReader {
 
     fn end_line(&mut self) -> Option<Vec<u8>> {
         let line = std::mem::take(&mut self.line);
-        let full = self.documents == MAX_DOCUMENTS || self.total_bytes + line.len() > MAX_TOTAL_BYTES;
-        if std::mem::take(&mut self.skipping) || full {
-            self.dropped += 1;
+        if std::mem::take(&mut self.skipping) {
+            self.budget.dropped += 1;
             return None;
         }
-        if line.is_empty() {
-            return None;
-        }
-        self.documents += 1;
-        self.total_bytes += line.len();
-        Some(line)
+        (!line.is_empty() && self.budget.admit(line.len())).then_some(line)
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use kiln_runner_protocol::{Program, StartFailure};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{ForkResult, Pid, dup2_raw, pipe2};
 
 use crate::confine::{Controls, Failed};
@@ -23,6 +24,7 @@ pub struct Launched {
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
+    /// Goes both ways where the program is a session's interpreter.
     pub display: OwnedFd,
 }
 
@@ -54,7 +56,13 @@ pub fn launch(program: &Program, filters: &Filters) -> Result<Launched, StartFai
 
 fn pipes() -> nix::Result<[Pipe; 5]> {
     let pipe = || pipe2(OFlag::O_CLOEXEC).map(|(read, write)| Pipe { read, write });
-    Ok([pipe()?, pipe()?, pipe()?, pipe()?, pipe()?])
+    let (read, write) = display()?;
+    Ok([pipe()?, pipe()?, pipe()?, Pipe { read, write }, pipe()?])
+}
+
+/// The two ends of the descriptor for displays: a socket, since a session's interpreter is spoken to by it as well.
+pub fn display() -> nix::Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
 }
 
 #[expect(unsafe_code, reason = "fork has no safe wrapper")]

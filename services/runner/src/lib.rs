@@ -11,6 +11,7 @@ mod input;
 mod launch;
 mod link;
 mod output;
+mod session;
 mod supervise;
 mod waiting;
 mod waiting_program;

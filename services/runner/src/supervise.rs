@@ -20,6 +20,7 @@ use crate::input::Input;
 use crate::launch::{Launched, launch};
 use crate::link::{Link, Peer};
 use crate::output::OutputStream;
+use crate::session::Session;
 use crate::waiting::somebody_waits;
 use crate::waiting_program::WaitingProgram;
 use crate::{RunnerError, Step};
@@ -27,12 +28,12 @@ use crate::{RunnerError, Step};
 /// The name of a runner that has taken a program, as `ps` shows it on the host; one that waits is `kiln-runner`.
 const BUSY: &std::ffi::CStr = c"kiln-run";
 /// How often the free space of the working directory is looked at.
-const DISK_INTERVAL: Duration = Duration::from_millis(50);
+pub const DISK_INTERVAL: Duration = Duration::from_millis(50);
 /// How often an interactive run with an empty input is looked at.
-const WAITING_INTERVAL: Duration = Duration::from_millis(15);
-const READ_BYTES: usize = 64 * 1024;
+pub const WAITING_INTERVAL: Duration = Duration::from_millis(15);
+pub const READ_BYTES: usize = 64 * 1024;
 /// Most of a living program's pipe that is read in one go.
-const DRAIN_BYTES: usize = 1024 * 1024;
+pub const DRAIN_BYTES: usize = 1024 * 1024;
 
 /// Greets, takes one program, runs it, reports its end. Returns early when the supervisor has gone.
 pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), RunnerError> {
@@ -47,9 +48,9 @@ pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), Ru
     let Some(program) = await_program(&mut link)? else { return Ok(()) };
     nix::sys::prctl::set_name(BUSY).step("name")?;
     let started = Instant::now();
-    let launched = match (waiting, filters) {
+    let launched = match (waiting, &filters) {
         (Some(waiting), _) => waiting.start(&program),
-        (None, Some(filters)) => launch(&program, &filters),
+        (None, Some(filters)) => launch(&program, filters),
         (None, None) => return Err(RunnerError::NoProgram),
     };
     let launched = match launched {
@@ -60,6 +61,16 @@ pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), Ru
         }
     };
     link.send(&Report::Started)?;
+    if program.session {
+        let mut session = Session::new(&program, launched, children, filters);
+        return match session.serve(&mut link)? {
+            Peer::Gone => Ok(()),
+            Peer::Present => {
+                link.send(&Report::Ended(Box::new(session.exit())))?;
+                finish(&mut link)
+            }
+        };
+    }
     let mut run = Run::new(&program, launched, children, started);
     match run.supervise(&mut link)? {
         Peer::Gone => Ok(()),
@@ -103,7 +114,7 @@ fn wait_for(link: &Link) -> Peer {
     }
 }
 
-fn interrupted(errno: Errno) -> nix::Result<i32> {
+pub fn interrupted(errno: Errno) -> nix::Result<i32> {
     if errno == Errno::EINTR { Ok(0) } else { Err(errno) }
 }
 
@@ -290,6 +301,9 @@ impl Run {
                 Ok(())
             }
             Command::Start(_) => Err(ProtocolError::Unexpected { expected: "a running program's command", got: "start" }.into()),
+            Command::Cell(_) | Command::StopCell | Command::Interrupt | Command::Restart | Command::Question(_) => {
+                Err(ProtocolError::Unexpected { expected: "a running program's command", got: "a session's" }.into())
+            }
         }
     }
 
@@ -421,16 +435,19 @@ impl Run {
     }
 
     fn look_at_disk(&mut self) {
-        if let Ok(disk) = statvfs(self.directory.as_str()) {
-            let used = disk.blocks().saturating_sub(disk.blocks_free()).saturating_mul(disk.fragment_size());
-            self.disk.most_used_bytes = self.disk.most_used_bytes.max(used);
-            self.disk.least_free_inodes = self.disk.least_free_inodes.min(disk.files_available());
-        }
+        self.disk = self.disk.with(look_at_disk(&self.directory));
     }
 }
 
+/// How full the file system of the directory is now; nothing when it cannot be told.
+pub fn look_at_disk(directory: &str) -> DiskUse {
+    let Ok(disk) = statvfs(directory) else { return DiskUse { most_used_bytes: 0, least_free_inodes: u64::MAX } };
+    let used = disk.blocks().saturating_sub(disk.blocks_free()).saturating_mul(disk.fragment_size());
+    DiskUse { most_used_bytes: used, least_free_inodes: disk.files_available() }
+}
+
 /// Reads once; `None` when the pipe is empty or has ended, and then it is closed.
-fn read_some<'a>(pipe: &mut Option<OwnedFd>, scratch: &'a mut [u8]) -> Option<&'a [u8]> {
+pub fn read_some<'a>(pipe: &mut Option<OwnedFd>, scratch: &'a mut [u8]) -> Option<&'a [u8]> {
     let count = match nix::unistd::read(pipe.as_ref().map(AsFd::as_fd)?, scratch) {
         Err(Errno::EAGAIN | Errno::EINTR) => return None,
         Ok(0) | Err(_) => {
@@ -444,7 +461,7 @@ fn read_some<'a>(pipe: &mut Option<OwnedFd>, scratch: &'a mut [u8]) -> Option<&'
 
 /// Kills every process of the namespace but this one, its first. Forks in progress are not missed: the
 /// kernel walks the tasks under the lock that a fork needs to add one.
-fn kill_everything() {
+pub fn kill_everything() {
     // ESRCH: there is nobody, which is what is wanted.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
 }

@@ -122,7 +122,7 @@ impl Sandbox {
 impl Ends {
     fn new() -> std::io::Result<Self> {
         let pipe = || pipe2(OFlag::O_CLOEXEC);
-        let [stdin, stdout, stderr, display] = [pipe()?, pipe()?, pipe()?, pipe()?];
+        let [stdin, stdout, stderr, display] = [pipe()?, pipe()?, pipe()?, crate::launch::display()?];
         Ok(Self {
             runners: [stdin.1, stdout.0, stderr.0, display.0],
             programs: [stdin.0, stdout.1, stderr.1, display.1],
