@@ -163,4 +163,10 @@ pub struct Ended {
     pub stderr_truncated: bool,
     pub files: Vec<OutputFile>,
     pub files_truncated: bool,
+    /// In a session: its number there.
+    #[serde(default)]
+    pub execution_count: Option<u64>,
+    /// In a session: the interpreter ended with it, so what was defined is gone.
+    #[serde(default)]
+    pub session_restarted: bool,
 }

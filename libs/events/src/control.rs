@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kiln_domain::{ExecutionId, InstanceId, ReasonCode, Runtime, TenantId};
+use kiln_domain::{ExecutionId, InstanceId, ReasonCode, Runtime, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::ExecutionRecord;
+use crate::{ExecutionRecord, LiveSession};
 
 /// executor → scheduler: may I start this attempt?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +49,18 @@ pub struct Heartbeat {
     /// CPU time that attempts named in `running` have used so far, in milliseconds, where it is known.
     #[serde(default)]
     pub cpu_ms: BTreeMap<ExecutionId, u64>,
+    /// Sessions that it has.
+    #[serde(default)]
+    pub sessions: Vec<LiveSession>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatReply {
     /// Attempts to stop: cancelled, or no longer this executor's.
     pub stop: Vec<Stop>,
+    /// Sessions to end: closed, or no longer this executor's.
+    #[serde(default)]
+    pub close: Vec<SessionId>,
 }
 
 /// scheduler → executor: end this attempt.
@@ -119,6 +125,8 @@ pub enum RetryReply {
     Accepted(Box<ExecutionRecord>),
     StillLive,
     NotFound,
+    /// The session that it ran in takes no executions any more.
+    SessionClosed,
     /// The tenant's quota that is spent, by its API code.
     OverQuota {
         code: String,
@@ -180,6 +188,8 @@ pub struct TenantUsageReply {
     pub queued: u64,
     pub executions_last_minute: u64,
     pub cpu_ms_today: u64,
+    #[serde(default)]
+    pub sessions: u64,
 }
 
 /// By what [`UsageSums`] are grouped.

@@ -7,6 +7,7 @@ mod control;
 mod envelope;
 mod execution;
 mod frame;
+mod session;
 pub mod subject;
 mod task;
 mod tenant;
@@ -20,6 +21,10 @@ pub use control::{
 pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
+pub use session::{
+    AskSession, AskSessionReply, CloseSession, LiveSession, OpenSession, OpenSessionReply, SessionEnded, SessionKnown, SessionOrder,
+    SessionQuestion, TellSession,
+};
 pub use task::{InputFile, Payload, PayloadSource, Task};
 pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};
 

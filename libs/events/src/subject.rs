@@ -34,6 +34,11 @@ pub fn task(pool: &str, runtime: &str) -> String {
     format!("kiln.task.v1.{pool}.{}", runtime.replace('.', "_"))
 }
 
+/// Work for the sessions of one executor.
+pub fn session_task(executor: &str) -> String {
+    format!("kiln.task.v1.session-{executor}.cell")
+}
+
 pub fn pool_tasks(pool: &str) -> String {
     format!("kiln.task.v1.{pool}.>")
 }

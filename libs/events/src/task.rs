@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kiln_domain::{ExecutionId, Limits, WorkspaceId};
+use kiln_domain::{ExecutionId, Limits, SessionId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
 /// One attempt, for whichever executor pulls it; it must claim the attempt before it starts.
@@ -20,6 +20,9 @@ pub struct Task {
     /// Whether secrets are to be asked for once the attempt is claimed.
     #[serde(default)]
     pub has_secrets: bool,
+    /// The session that it is to run in, on the executor that has it.
+    #[serde(default)]
+    pub session_id: Option<SessionId>,
 }
 
 /// Large payloads travel by the object store.
@@ -39,6 +42,9 @@ pub struct Payload {
     pub env: BTreeMap<String, String>,
     pub stdin: String,
     pub files: Vec<InputFile>,
+    /// In a session: neither counted nor shown as a value.
+    #[serde(default)]
+    pub silent: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

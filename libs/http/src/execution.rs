@@ -41,6 +41,10 @@ pub struct Execution {
     pub session_id: Option<Uuid>,
     pub workspace_id: Option<Uuid>,
     pub attempt: u32,
+    /// In a session: its number there, once it has ended.
+    pub execution_count: Option<u64>,
+    /// In a session: the interpreter ended with it, so what was defined is gone.
+    pub session_restarted: bool,
     /// User or API key.
     pub created_by: Uuid,
     pub labels: BTreeMap<String, String>,
@@ -73,6 +77,8 @@ impl Execution {
         };
         let ended = record.ended;
         let usage = ended.as_ref().map(|ended| ended.usage);
+        let execution_count = ended.as_ref().and_then(|ended| ended.execution_count);
+        let session_restarted = ended.as_ref().is_some_and(|ended| ended.session_restarted);
         let (reason, exit_code, signal, warnings, files, flags) = match ended {
             Some(ended) => (
                 ended.reason,
@@ -106,6 +112,8 @@ impl Execution {
             session_id: record.session_id.map(|id| id.0),
             workspace_id: record.workspace_id.map(|id| id.0),
             attempt: record.attempt.max(1),
+            execution_count,
+            session_restarted,
             created_by: record.created_by,
             labels: record.labels,
             start: record.start,

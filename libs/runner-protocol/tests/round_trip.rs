@@ -4,8 +4,9 @@
 
 use kiln_runner_protocol::dialogue::{Greeting, Step};
 use kiln_runner_protocol::{
-    Command, Confinement, Decoder, DiskUse, Exit, ExitStatus, MAX_FRAME_BYTES, Message, Program, ProtocolError, Report,
-    StartFailure, Stopped, Stream, StreamTotal, VERSION, encode,
+    Answered, Cell, CellEnd, CellOutcome, Command, Confinement, Decoder, DiskUse, Exit, ExitStatus, FromKernel, KernelEnd,
+    KernelOutcome, MAX_FRAME_BYTES, Message, Program, ProtocolError, Question, QuestionKind, Report, StartFailure, Stopped, Stream,
+    StreamTotal, ToKernel, VERSION, encode,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,6 +21,7 @@ fn program() -> impl Strategy<Value = Program> {
             interactive,
             timeout_ms: number,
             output_bytes: number,
+            session: interactive,
             confinement: Confinement {
                 user_id: Some(1000),
                 landlock: interactive,
@@ -42,6 +44,68 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Command::CloseStdin),
         any::<i32>().prop_map(Command::Signal),
         Just(Command::Kill),
+        Just(Command::StopCell),
+        Just(Command::Interrupt),
+        Just(Command::Restart),
+        cell().prop_map(|cell| Command::Cell(Box::new(cell))),
+        question().prop_map(|question| Command::Question(Box::new(question))),
+    ]
+}
+
+fn cell() -> impl Strategy<Value = Cell> {
+    (".*", any::<bool>(), any::<u64>()).prop_map(|(code, flag, number)| Cell {
+        code,
+        silent: flag,
+        interactive: !flag,
+        timeout_ms: number,
+        output_bytes: number,
+    })
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    (".*", any::<u64>()).prop_map(|(code, number)| Question {
+        id: number,
+        kind: QuestionKind::Inspect,
+        code,
+        cursor: number,
+        detail: 1,
+    })
+}
+
+fn cell_end() -> impl Strategy<Value = CellEnd> {
+    (any::<bool>(), any::<i32>(), any::<u64>()).prop_map(|(gone, number, figure)| CellEnd {
+        outcome: if gone { CellOutcome::Gone(ExitStatus::Signal(number)) } else { CellOutcome::Exception },
+        stopped: gone.then_some(Stopped::Command),
+        execution_count: Some(figure),
+        wall_us: figure,
+        stdout: StreamTotal::default(),
+        stderr: StreamTotal { kept_bytes: figure, discarded_bytes: figure },
+        displays_dropped: figure,
+        disk: DiskUse { most_used_bytes: figure, least_free_inodes: figure },
+    })
+}
+
+fn to_kernel() -> impl Strategy<Value = ToKernel> {
+    prop_oneof![
+        (any::<u64>(), cell()).prop_map(|(id, cell)| ToKernel::Cell(id, Box::new(cell))),
+        question().prop_map(|question| ToKernel::Question(Box::new(question))),
+        Just(ToKernel::Synced),
+    ]
+}
+
+fn from_kernel() -> impl Strategy<Value = FromKernel> {
+    prop_oneof![
+        vec(any::<u8>(), 0..2000).prop_map(FromKernel::Stdout),
+        vec(any::<u8>(), 0..2000).prop_map(FromKernel::Stderr),
+        vec(any::<u8>(), 0..2000).prop_map(FromKernel::Output),
+        any::<u64>().prop_map(|id| FromKernel::Ended(KernelEnd {
+            id,
+            outcome: KernelOutcome::Interrupted,
+            execution_count: id,
+        })),
+        any::<u64>().prop_map(|id| FromKernel::Reply(Answered { id, content: b"{\"found\":false}".to_vec() })),
+        Just(FromKernel::Sync),
+        Just(FromKernel::Ready),
     ]
 }
 
@@ -70,6 +134,9 @@ fn report() -> impl Strategy<Value = Report> {
         any::<bool>().prop_map(Report::WaitingForInput),
         any::<u32>().prop_map(Report::StdinTaken),
         exit().prop_map(|exit| Report::Ended(Box::new(exit))),
+        any::<bool>().prop_map(|restarted| Report::KernelReady { restarted }),
+        cell_end().prop_map(|end| Report::CellEnded(Box::new(end))),
+        (any::<u64>(), vec(any::<u8>(), 0..200)).prop_map(|(id, content)| Report::Answered(Answered { id, content })),
     ]
 }
 
@@ -100,6 +167,12 @@ proptest! {
     }
 
     #[test]
+    fn what_goes_to_and_from_a_kernel_survives(to in vec(to_kernel(), 0..8), from in vec(from_kernel(), 0..8), piece in 1_usize..3000) {
+        survives(&to, piece);
+        survives(&from, piece);
+    }
+
+    #[test]
     fn garbage_never_panics(bytes in vec(any::<u8>(), 0..4000), kind in 0_u8..80) {
         let mut reports = Decoder::<Report>::default();
         reports.push(&bytes);
@@ -108,6 +181,7 @@ proptest! {
         commands.push(&bytes);
         while let Ok(Some(_)) = commands.next_message() {}
         let _ = Report::read(kind, &bytes);
+        let _ = FromKernel::read(kind, &bytes);
         let _ = Command::read(kind, &bytes);
     }
 }

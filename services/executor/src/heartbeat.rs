@@ -65,10 +65,14 @@ impl Executor {
             running,
             draining: self.shutdown.is_cancelled(),
             cpu_ms,
+            sessions: self.sessions.live(),
         };
         let reply: HeartbeatReply = self.bus.request(&subject::control("scheduler", "heartbeat"), &call, DEADLINE).await?;
         for stop in reply.stop {
             self.live.stop(stop.execution_id, stop.attempt, stop.cause);
+        }
+        for session in reply.close {
+            self.sessions.close(session, kiln_domain::ReasonCode::CancelledByUser);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod live;
 mod output;
 pub mod runtimes;
 pub mod sandbox;
+mod sessions;
 mod stdin;
 mod worker;
 
@@ -20,12 +21,14 @@ use kiln_bus::Bus;
 use kiln_domain::InstanceId;
 use kiln_runtime::{Deps, Service, Task};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 use live::LiveRuns;
 use runtimes::{Runtimes, RuntimesConfig};
 use sandbox::{SandboxConfig, Sandboxes};
+use sessions::Sessions;
 
 /// What every part of the executor shares.
 pub(crate) struct Executor {
@@ -40,6 +43,8 @@ pub(crate) struct Executor {
     sandboxes: Sandboxes,
     runtimes: Runtimes,
     live: LiveRuns,
+    sessions: Sessions,
+    session_tasks: TaskTracker,
     /// The scheduler has answered a call: it knows this executor and its runtimes.
     known: AtomicBool,
     /// Cancelled when no further work is to be taken.
@@ -73,6 +78,8 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         sandboxes,
         runtimes,
         live: LiveRuns::default(),
+        sessions: Sessions::default(),
+        session_tasks: TaskTracker::new(),
         known: AtomicBool::new(false),
         shutdown: deps.shutdown.clone(),
     });
@@ -86,6 +93,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     };
     let mut tasks = vec![worker::task(&executor), heartbeat::task(&executor), environments(&executor)];
     tasks.extend(control::tasks(&executor));
+    tasks.extend(sessions::tasks(&executor));
     Ok(Service { name: "executor", routes: OpenApiRouter::new(), tasks, ready })
 }
 
@@ -95,6 +103,9 @@ impl Executor {
         let default = self.runtimes.list().into_iter().find(|runtime| runtime.default);
         if let Some(resolved) = default.and_then(|runtime| self.runtimes.resolve(&runtime.id).ok()) {
             self.sandboxes.prepare(&resolved.command).await;
+            if let Some(kernel) = &resolved.kernel {
+                self.sandboxes.prepare_session(kernel, &kiln_domain::Limits::DEFAULT).await;
+            }
         }
     }
 

@@ -3,11 +3,70 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use kiln_domain::ExecutionId;
 use kiln_events::LiveAttempt;
 use tokio::sync::Notify;
 
-use crate::sandbox::RunControl;
+use crate::sandbox::{InputError, RunControl, SessionControl};
+
+/// The way to what runs: a program of its own, or a cell of a session.
+#[derive(Clone)]
+pub enum Control {
+    Run(RunControl),
+    Cell(SessionControl),
+}
+
+impl From<RunControl> for Control {
+    fn from(control: RunControl) -> Self {
+        Self::Run(control)
+    }
+}
+
+impl From<SessionControl> for Control {
+    fn from(control: SessionControl) -> Self {
+        Self::Cell(control)
+    }
+}
+
+impl Control {
+    /// Ends the run or the cell for this cause.
+    fn cancel(&self, cause: kiln_domain::ReasonCode) {
+        match self {
+            Self::Run(control) => control.cancel(cause),
+            Self::Cell(control) => control.stop_cell(cause),
+        }
+    }
+
+    fn signal(&self, name: &str) -> Result<(), InputError> {
+        match self {
+            Self::Run(control) => control.signal(name),
+            Self::Cell(control) => control.signal(name),
+        }
+    }
+
+    pub async fn stdin(&self, bytes: Bytes) -> Result<(), InputError> {
+        match self {
+            Self::Run(control) => control.stdin(bytes).await,
+            Self::Cell(control) => control.stdin(bytes).await,
+        }
+    }
+
+    pub async fn close_stdin(&self) -> Result<(), InputError> {
+        match self {
+            Self::Run(control) => control.close_stdin(),
+            Self::Cell(control) => control.close_stdin().await,
+        }
+    }
+
+    /// CPU time used so far, in milliseconds. Of a cell it is known at its end.
+    async fn cpu_ms(&self) -> Option<u64> {
+        match self {
+            Self::Run(control) => control.cpu_ms().await,
+            Self::Cell(_) => None,
+        }
+    }
+}
 
 #[derive(Default, Clone)]
 pub struct LiveRuns {
@@ -21,7 +80,7 @@ struct LiveRun {
     /// The scheduler has granted the claim. Before that it knows nothing of the attempt and would have it stopped.
     claimed: bool,
     /// None while the sandbox is being given the program.
-    control: Option<RunControl>,
+    control: Option<Control>,
     /// A stop that came before there was a control.
     stop: Option<kiln_domain::ReasonCode>,
 }
@@ -107,7 +166,7 @@ impl LiveEntry {
     }
 
     /// The program runs: stops and signals reach it from now on.
-    pub fn started(&self, control: RunControl) {
+    pub fn started(&self, control: Control) {
         if let Some(run) = self.runs.lock().get_mut(&self.attempt.execution_id) {
             if let Some(cause) = run.stop {
                 control.cancel(cause);

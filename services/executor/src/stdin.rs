@@ -6,16 +6,17 @@ use kiln_bus::Bus;
 use kiln_domain::ExecutionId;
 use kiln_events::{StdinChunk, subject};
 
-use crate::sandbox::{InputError, RunControl};
+use crate::live::Control;
+use crate::sandbox::InputError;
 
 /// Hands over what comes until the program's input is closed; runs until it is dropped.
-pub async fn pump(bus: Bus, execution: ExecutionId, control: RunControl) {
+pub async fn pump(bus: Bus, execution: ExecutionId, control: Control) {
     if let Err(error) = deliver(&bus, execution, &control).await {
         tracing::error!(error = format!("{error:#}"), %execution, "input does not reach the program any more");
     }
 }
 
-async fn deliver(bus: &Bus, execution: ExecutionId, control: &RunControl) -> anyhow::Result<()> {
+async fn deliver(bus: &Bus, execution: ExecutionId, control: &Control) -> anyhow::Result<()> {
     let config = pull::OrderedConfig {
         filter_subject: subject::stdin(execution),
         deliver_policy: DeliverPolicy::All,
@@ -29,7 +30,7 @@ async fn deliver(bus: &Bus, execution: ExecutionId, control: &RunControl) -> any
             if !chunk.data.is_empty() {
                 control.stdin(chunk.data.into()).await?;
             }
-            if chunk.eof { control.close_stdin() } else { Ok(()) }
+            if chunk.eof { control.close_stdin().await } else { Ok(()) }
         };
         match given.await {
             Ok(()) if chunk.eof => return Ok(()),

@@ -22,15 +22,17 @@ use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, 
 use crate::{Executor, files, stdin};
 
 /// How long an idle worker's pull waits at the bus.
-const PULL_WAIT: Duration = Duration::from_secs(30);
+pub const PULL_WAIT: Duration = Duration::from_secs(30);
 /// A message not acknowledged for so long goes to another executor; one is acknowledged as soon as it is claimed.
-const ACK_WAIT: Duration = Duration::from_secs(10);
+pub const ACK_WAIT: Duration = Duration::from_secs(10);
 /// Deliveries of one attempt; the scheduler makes it anew when none led to a claim.
-const MAX_DELIVER: i64 = 10;
+pub const MAX_DELIVER: i64 = 10;
+/// How long sessions may take to end with the executor.
+const SESSIONS_END: Duration = Duration::from_secs(10);
 const CLAIM_DEADLINE: Duration = Duration::from_secs(2);
 const CLAIM_TRIES: u32 = 3;
 const SECRETS_DEADLINE: Duration = Duration::from_secs(8);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 const REPORT_RETRY: Duration = Duration::from_millis(500);
 const REPORT_TRIES: u32 = 240;
 
@@ -48,6 +50,11 @@ pub fn task(executor: &Arc<Executor>) -> Task {
         drain(&executor).await;
         while let Some(worker) = workers.join_next().await {
             worker.context("a worker panicked")?;
+        }
+        executor.sessions.close_all(ReasonCode::ExecutorLost);
+        executor.session_tasks.close();
+        if tokio::time::timeout(SESSIONS_END, executor.session_tasks.wait()).await.is_err() {
+            tracing::warn!("sessions have not ended {SESSIONS_END:?} after they were to");
         }
         executor.sandboxes.close().await;
         Ok(())
@@ -126,7 +133,7 @@ impl Executor {
     }
 
     /// Claims the attempt and answers its message; true when it is this executor's from here on.
-    async fn granted(&self, live: LiveAttempt, message: &Message, entry: &LiveEntry) -> bool {
+    pub async fn granted(&self, live: LiveAttempt, message: &Message, entry: &LiveEntry) -> bool {
         let claimed = self.claim(live).await;
         let answer = match &claimed {
             // From here on the lease in the database says whose it is.
@@ -227,10 +234,10 @@ impl Executor {
                 return Ok(self.not_started(&error));
             }
         };
-        entry.started(run.control.clone());
+        entry.started(run.control.clone().into());
         let input = async {
             if attempt.interactive {
-                stdin::pump(self.bus.clone(), attempt.execution_id, run.control.clone()).await;
+                stdin::pump(self.bus.clone(), attempt.execution_id, run.control.clone().into()).await;
             }
             std::future::pending::<()>().await;
         };
@@ -242,11 +249,7 @@ impl Executor {
             };
             match event {
                 Some(RunEvent::Output { stream, bytes }) => {
-                    let stream = match stream {
-                        Stream::Stdout => OutputStream::Stdout,
-                        Stream::Stderr => OutputStream::Stderr,
-                    };
-                    output.send(FrameBody::Output { stream, data: bytes.into() }).await?;
+                    output.send(FrameBody::Output { stream: stream_of(stream), data: bytes.into() }).await?;
                 }
                 Some(RunEvent::WaitingForInput(waiting)) => {
                     output.send(FrameBody::Status { status: Status::Running, waiting_for_input: Some(waiting) }).await?;
@@ -298,7 +301,7 @@ impl Executor {
         self.end_without_run(status, code, message)
     }
 
-    fn broken(&self, message: &str) -> RunEnd {
+    pub fn broken(&self, message: &str) -> RunEnd {
         self.end_without_run(Status::Lost, ReasonCode::ExecutorLost, message.to_owned())
     }
 
@@ -316,6 +319,8 @@ impl Executor {
                 stderr_truncated: false,
                 files: Vec::new(),
                 files_truncated: false,
+                execution_count: None,
+                session_restarted: false,
             },
             artifacts: Vec::new(),
             started_at: now,
@@ -326,7 +331,7 @@ impl Executor {
     }
 
     /// Says how the attempt ended, until the bus has taken it; its id makes a repeat harmless.
-    async fn report(&self, finished: Envelope<Finished>) {
+    pub async fn report(&self, finished: Envelope<Finished>) {
         for _ in 0..REPORT_TRIES {
             match self.bus.publish(subject::EXECUTION_FINISHED, Some(finished.id), &finished).await {
                 Ok(()) => return,
@@ -338,7 +343,14 @@ impl Executor {
     }
 }
 
-async fn acknowledge(message: &Message, kind: AckKind) {
+pub fn stream_of(stream: Stream) -> OutputStream {
+    match stream {
+        Stream::Stdout => OutputStream::Stdout,
+        Stream::Stderr => OutputStream::Stderr,
+    }
+}
+
+pub async fn acknowledge(message: &Message, kind: AckKind) {
     if let Err(error) = message.ack_with(kind).await {
         tracing::warn!(%error, "a task was not acknowledged; it comes again and is refused");
     }

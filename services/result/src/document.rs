@@ -9,6 +9,7 @@ use kiln_events::{ExecutionRecord, Stored, subject};
 use kiln_http::{Execution, Printed, Problem};
 
 use crate::Results;
+use crate::outputs::Outputs;
 use crate::store::{self, Kind, Progress};
 
 /// How long the store may lag behind the scheduler's last word.
@@ -49,7 +50,7 @@ impl Results {
         let mut tx = self.database.tenant(tenant).await?;
         let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
         if let (Some(record), Some(progress)) = (ended(progress.as_ref()), &progress) {
-            let printed = printed(&mut tx, execution, progress.attempt).await?;
+            let printed = printed(&mut tx, execution, progress.attempt, record.session_id.is_some()).await?;
             tx.commit().await?;
             return Ok(Execution::new(record, Some(printed)));
         }
@@ -58,7 +59,7 @@ impl Results {
         let printed = match &known.progress {
             Some(progress) => {
                 let mut tx = self.database.tenant(tenant).await?;
-                let printed = printed(&mut tx, execution, progress.attempt).await?;
+                let printed = printed(&mut tx, execution, progress.attempt, known.record.session_id.is_some()).await?;
                 tx.commit().await?;
                 printed
             }
@@ -116,8 +117,9 @@ fn ended(progress: Option<&Progress>) -> Option<ExecutionRecord> {
     progress?.record.clone()
 }
 
-async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
-    let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+/// What was printed and shown; in a session the outputs have the streams as well.
+async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32, in_session: bool) -> Result<Printed, Problem> {
+    let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Outputs::default());
     let mut after = 0;
     loop {
         let frames = store::frames(tx, execution, attempt, after).await?;
@@ -125,14 +127,24 @@ async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32) -> Res
         for frame in frames {
             after = frame.seq;
             match frame.kind {
-                Kind::Stdout => stdout.extend_from_slice(&frame.body),
-                Kind::Stderr => stderr.extend_from_slice(&frame.body),
-                Kind::Display => outputs.push(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
+                Kind::Stdout => {
+                    if in_session {
+                        outputs.stream("stdout", &String::from_utf8_lossy(&frame.body));
+                    }
+                    stdout.extend_from_slice(&frame.body);
+                }
+                Kind::Stderr => {
+                    if in_session {
+                        outputs.stream("stderr", &String::from_utf8_lossy(&frame.body));
+                    }
+                    stderr.extend_from_slice(&frame.body);
+                }
+                Kind::Display => outputs.message(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
                 Kind::Status => {}
             }
         }
         if !full {
-            return Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs });
+            return Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs: outputs.into_list() });
         }
     }
 }

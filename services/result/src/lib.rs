@@ -7,6 +7,7 @@ mod control;
 mod deletion;
 mod document;
 mod ingest;
+mod outputs;
 mod routes;
 mod scheduler;
 mod store;

@@ -1,9 +1,10 @@
-"""What Kiln adds to a Python interpreter before it runs a program: figures, and nothing else.
+"""What Kiln adds to a Python interpreter before it runs a program: figures and other displays, and nothing else.
 
 The interpreter itself runs the script (`python -s -B -u main.py`), so tracebacks, `__main__`, exit codes, threads
 and signals are Python's own. This module is imported by `site` at start-up, before the working directory is on
 `sys.path`. It costs nothing until the program imports Matplotlib; then `plt.show()` and the end of the program send
 each open figure, once, as one line of JSON (an nbformat `display_data`) on the descriptor that KILN_DISPLAY_FD names.
+So do IPython's `display` and Pillow's `show` where a program imports them.
 
 Standard library only, Python 3.6 and later.
 """
@@ -27,19 +28,33 @@ class _Display:
         status = os.fstat(self.descriptor)
         return status.st_dev, status.st_ino
 
-    def send(self, data):
-        """Writes one output. Only the program's first process does: a forked child's figures are its parent's."""
+    def send(self, data, metadata=None, transient=None, update=False):
+        """Writes one output, or the change of one."""
+        output = {"output_type": "update_display_data" if update else "display_data", "data": data, "metadata": metadata or {}}
+        if transient:
+            output["transient"] = transient
+        self.write(output)
+
+    def write(self, output):
+        """Only the program's first process shows anything: a forked child's figures are its parent's."""
         import json
 
         if os.getpid() != self.owner:
             return
-        line = json.dumps({"output_type": "display_data", "data": data, "metadata": {}}) + "\n"
+        line = json.dumps(output, default=_as_text) + "\n"
         rest = memoryview(line.encode())
         try:
             while rest and self._identify() == self.identity:
                 rest = rest[os.write(self.descriptor, rest):]
         except OSError:
             pass
+
+
+def _as_text(value):
+    """What JSON does not know: bytes as base64, the rest by its own words."""
+    import base64
+
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else str(value)
 
 
 class _Figures:
@@ -64,45 +79,43 @@ class _Figures:
             self.show()
 
     def _send(self, figure):
-        import base64
         import io
 
         if len(figure.get_children()) < 2:  # Nothing but its background.
             return
         image = io.BytesIO()
         figure.savefig(image, format="png", bbox_inches="tight")
-        png = base64.b64encode(image.getvalue()).decode("ascii")
-        self.display.send({"image/png": png, "text/plain": repr(figure)})
+        self.display.send({"image/png": image.getvalue(), "text/plain": repr(figure)})
 
 
 class _Imports:
-    """Prepares Matplotlib as it is imported, and never otherwise."""
+    """Prepares what shows things as it is imported, and never otherwise."""
 
-    def __init__(self, display):
-        self.steps = {"matplotlib": self._library, "matplotlib.pyplot": self._pyplot}
-        self.display = display
+    def __init__(self, steps):
+        # What is done with each module once it is there; Matplotlib itself is imported in its own way.
+        self.steps = dict(steps, matplotlib=None)
 
     def begin(self):
         """What a zygote has imported is prepared now, the rest when it is imported."""
         for name in [name for name in self.steps if name in sys.modules]:
-            del self.steps[name]
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        if pyplot is not None:
-            _attach(self.display, pyplot)
+            step = self.steps.pop(name)
+            if step is not None:
+                step(sys.modules[name])
         if self.steps:
             sys.meta_path.insert(0, self)
 
     def find_spec(self, name, path=None, target=None):
-        step = self.steps.pop(name, None)
-        if step is None:
+        if name not in self.steps:
             return None
+        step = self.steps.pop(name)
         if not self.steps:
             sys.meta_path.remove(self)
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
-                    spec.loader.exec_module = step(spec.loader.exec_module)
+                    execute = spec.loader.exec_module
+                    spec.loader.exec_module = self._library(execute) if step is None else self._then(execute, step)
                 return spec
         return None
 
@@ -114,13 +127,79 @@ class _Imports:
 
         return _part_of_importlib(exec_module)
 
-    def _pyplot(self, execute):
+    def _then(self, execute, step):
         def exec_module(module):
             execute(module)
-            if hasattr(module, "get_fignums"):
-                _attach(self.display, module)
+            step(module)
 
         return _part_of_importlib(exec_module)
+
+
+def prepare_session():
+    """In a session's interpreter, where figures and `display` are its shell's affair."""
+    _Imports({"PIL.ImageShow": _prefer_notebook}).begin()
+
+
+def _prepare_program(display):
+    steps = {
+        "matplotlib.pyplot": lambda module: _attach(display, module),
+        "IPython.core.display_functions": lambda module: _DisplayFunctions(display, module).attach(),
+        "PIL.ImageShow": _prefer_notebook,
+    }
+    _Imports(steps).begin()
+
+
+class _DisplayFunctions:
+    def __init__(self, display, module):
+        self.way, self.module, self.formatter = display, module, None
+
+    def attach(self):
+        """IPython's own functions need its shell, which a program does not have; these say the same to the runner."""
+        self.module.display = self.display
+        self.module.publish_display_data = self.publish
+        self.module.clear_output = self.clear
+
+    def publish(self, data, metadata=None, *, transient=None, **arguments):
+        self.way.send(data, metadata, transient, arguments.get("update", False))
+
+    def clear(self, wait=False):
+        self.way.write({"output_type": "clear_output", "wait": bool(wait)})
+
+    def display(self, *objects, include=None, exclude=None, metadata=None, transient=None, display_id=None, raw=False,
+                clear=False, **arguments):
+        if clear:
+            self.clear(wait=True)
+        if display_id is True:
+            display_id = os.urandom(16).hex()
+        if display_id is not None:
+            transient = dict(transient or {}, display_id=display_id)
+        for thing in objects:
+            data, more = (thing, {}) if raw else self._format(thing, include, exclude)
+            if data:
+                self.publish(data, dict(more, **(metadata or {})), transient=transient, **arguments)
+        return self.module.DisplayHandle(display_id) if display_id is not None else None
+
+    def _format(self, thing, include, exclude):
+        if self.formatter is None:
+            from IPython.core.formatters import DisplayFormatter
+
+            self.formatter = DisplayFormatter()
+            png = self.formatter.formatters["image/png"]
+            png.for_type_by_name("matplotlib.figure", "Figure", _as_png)
+        return self.formatter.format(thing, include=include, exclude=exclude)
+
+
+def _as_png(figure):
+    import io
+
+    image = io.BytesIO()
+    figure.savefig(image, format="png", bbox_inches="tight")
+    return image.getvalue()
+
+
+def _prefer_notebook(module):
+    """Pillow shows its images as outputs, not by programs of a desktop that there is none of."""
+    module._viewers.sort(key=lambda viewer: type(viewer).__name__ != "IPythonViewer")
 
 
 class _NoConfigurationFromWorkingDirectory:
@@ -157,6 +236,8 @@ def _offer_font_list():
 
 
 def _attach(display, pyplot):
+    if not hasattr(pyplot, "get_fignums"):
+        return  # A module of the user's own.
     import atexit
 
     from matplotlib.backend_bases import FigureManagerBase
@@ -199,7 +280,7 @@ def _start():
     descriptor = os.environ.pop("KILN_DISPLAY_FD", "")
     if descriptor.isdigit():
         try:
-            _Imports(_Display(int(descriptor))).begin()
+            _prepare_program(_Display(int(descriptor)))
         except OSError:
             pass  # No such descriptor: nobody is looking.
 

@@ -66,11 +66,20 @@ impl Scheduler {
         let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
         let admitted = admit(load, quota, new.created_at).map_err(refused)?;
         new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(|wrong| above_plan(&wrong))?;
-        let dispatched = admitted.may_start && self.fleet.can_start(&new.runtime, Instant::now());
+        let place = match new.session_id {
+            Some(session) => Some(store::enter_session(&mut tx, session).await?.ok_or_else(session_closed)?),
+            None => None,
+        };
+        let has_room = match &place {
+            Some(place) => place.is_idle,
+            None => self.fleet.can_start(&new.runtime, Instant::now()),
+        };
+        let dispatched = admitted.may_start && has_room;
         store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
         if dispatched {
-            messages.push(dispatcher::message(new.tenant, &first_attempt(new, payload)).map_err(Problem::internal)?);
+            let executor = place.as_ref().map(|place| place.executor_id.as_str());
+            messages.push(dispatcher::message(new.tenant, executor, &first_attempt(new, payload)).map_err(Problem::internal)?);
             self.relay.add(&mut tx, &messages).await?;
         }
         if let Some(hold) = hold {
@@ -98,7 +107,13 @@ fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
         dispatched_at: new.created_at,
         payload: payload.clone().source(),
         has_secrets: !new.secrets.is_empty(),
+        session_id: new.session_id,
     }
+}
+
+/// A session that takes no executions any more, or not yet.
+pub fn session_closed() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "session_closed", "The session takes no executions: it is closed.")
 }
 
 /// Limits that the installation would allow and the tenant's plan does not.
@@ -106,7 +121,7 @@ fn above_plan(wrong: &[LimitError]) -> Problem {
     Problem::invalid(wrong.iter().map(|limit| FieldError::new(format!("/limits/{}", limit.field), limit.to_string())).collect())
 }
 
-fn refused(refusal: Refusal) -> Problem {
+pub fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Suspended => Problem::new(StatusCode::FORBIDDEN, "tenant_suspended", "This tenant is suspended."),
         Refusal::CpuTime { per_day_ms, retry_after_s } => {

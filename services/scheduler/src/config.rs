@@ -11,6 +11,8 @@ pub struct Config {
     /// Executions of one tenant that wait.
     pub max_queued: u32,
     pub executions_per_minute: u32,
+    /// Sessions of one tenant that are open.
+    pub max_sessions: u32,
     /// CPU time that one tenant may use in a day (UTC).
     pub cpu_ms_per_day: u64,
     /// An attempt whose executor has not called for so long is lost.
@@ -33,6 +35,7 @@ impl Default for Config {
             max_concurrent: 32,
             max_queued: 10_000,
             executions_per_minute: 60_000,
+            max_sessions: 8,
             // All that 32 runs at once, of two cores each, can use in a day.
             cpu_ms_per_day: 32 * 2 * 24 * 3600 * 1000,
             lease_ms: 10_000,

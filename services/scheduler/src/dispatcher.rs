@@ -63,7 +63,7 @@ async fn dispatch(scheduler: &Scheduler, order: &mut RoundRobin<TenantId>) -> an
     store::lock_tenants(&mut tx, &tenants).await?;
     let ids: Vec<ExecutionId> = chosen.into_iter().map(|(_, execution)| execution).collect();
     let made = store::mark_dispatched(&mut tx, &ids, Timestamp::now()).await?;
-    let messages = made.iter().map(|made| message(made.tenant, &made.task)).collect::<anyhow::Result<Vec<_>>>()?;
+    let messages = made.iter().map(|made| message(made.tenant, made.executor.as_deref(), &made.task)).collect::<anyhow::Result<Vec<_>>>()?;
     scheduler.relay.add(&mut tx, &messages).await?;
     tx.commit().await?;
     scheduler.fleet.changed(i64::try_from(made.len()).context("a batch fits")?);
@@ -71,9 +71,9 @@ async fn dispatch(scheduler: &Scheduler, order: &mut RoundRobin<TenantId>) -> an
     Ok(made.len())
 }
 
-/// The message that carries an attempt to whichever executor pulls it.
-pub fn message(tenant: TenantId, task: &Attempt) -> anyhow::Result<Outgoing> {
-    let subject = subject::task(DEFAULT_POOL, &task.runtime);
+/// The message that carries an attempt to whichever executor pulls it, or to the one that has its session.
+pub fn message(tenant: TenantId, executor: Option<&str>, task: &Attempt) -> anyhow::Result<Outgoing> {
+    let subject = executor.map_or_else(|| subject::task(DEFAULT_POOL, &task.runtime), subject::session_task);
     Ok(Relay::event(&subject, tenant, task.dispatched_at, task)?)
 }
 

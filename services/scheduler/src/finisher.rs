@@ -130,5 +130,7 @@ pub fn verdict(status: Status, code: ReasonCode, message: &str) -> Ended {
         stderr_truncated: false,
         files: Vec::new(),
         files_truncated: false,
+        execution_count: None,
+        session_restarted: false,
     }
 }

@@ -30,6 +30,7 @@ struct Member {
     pool: String,
     isolation: String,
     running: usize,
+    sessions: usize,
     last_call: Instant,
 }
 
@@ -43,6 +44,7 @@ pub struct ExecutorView {
     /// Runs that it can hold at once.
     pub slots: u32,
     pub running: usize,
+    pub sessions: usize,
     /// It takes no new work.
     pub draining: bool,
     /// It has called lately.
@@ -66,6 +68,7 @@ impl Fleet {
             pool: call.pool.clone(),
             isolation: call.isolation.clone(),
             running: call.running.len(),
+            sessions: call.sessions.len(),
             last_call: now,
         };
         let before = self.lock().insert(call.executor_id.clone(), member);
@@ -91,6 +94,15 @@ impl Fleet {
         self.free(now) > 0 && self.lock().values().any(|member| member.is_live(now) && member.runtimes.contains(runtime))
     }
 
+    /// The executor for one more session of this runtime: the one with the fewest. Noted until its next call.
+    pub fn place_session(&self, runtime: &str, now: Instant) -> Option<String> {
+        let mut executors = self.lock();
+        let fitting = executors.iter_mut().filter(|(_, member)| member.is_live(now) && member.runtimes.contains(runtime));
+        let (id, member) = fitting.min_by_key(|(id, member)| (member.sessions, (*id).clone()))?;
+        member.sessions += 1;
+        Some(id.clone())
+    }
+
     /// Attempts were dispatched (positive) or ended (negative).
     pub fn changed(&self, by: i64) {
         self.outstanding.fetch_add(by, Ordering::Relaxed);
@@ -112,6 +124,7 @@ impl Fleet {
                 pool: member.pool.clone(),
                 slots: member.slots,
                 running: member.running,
+                sessions: member.sessions,
                 draining: member.draining,
                 live: member.is_live(now),
                 silent_ms: u64::try_from(now.duration_since(member.last_call).as_millis()).unwrap_or(u64::MAX),
@@ -164,6 +177,7 @@ mod tests {
             running: Vec::new(),
             draining: false,
             cpu_ms: std::collections::BTreeMap::new(),
+            sessions: Vec::new(),
         }
     }
 

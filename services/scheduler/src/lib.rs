@@ -16,6 +16,7 @@ mod reconciler;
 mod routes;
 mod runtimes;
 mod secrets;
+mod sessions;
 mod store;
 mod tenants;
 

@@ -11,6 +11,7 @@ use kiln_events::{Delete, TenantPurged, subject};
 use kiln_runtime::outbox::Relay;
 
 use crate::finisher::verdict;
+use crate::sessions::Closing;
 use crate::{Scheduler, store};
 
 /// Executions ended or deleted in one transaction.
@@ -24,6 +25,7 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         store::close_tenant(&mut tx, tenant).await?;
         tx.commit().await?;
+        self.close_sessions_of(tenant, Closing::TenantDeleted).await?;
         while self.end_a_batch(tenant).await? {}
         if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 {
             return Ok(Outcome::Retry(LOOK_AGAIN));
@@ -38,7 +40,8 @@ impl Scheduler {
         }
         let mut tx = self.database.system().await?;
         let usage_rows = store::forget_tenant(&mut tx, tenant).await?;
-        let removed = BTreeMap::from([("executions".to_owned(), executions), ("usage_rows".to_owned(), usage_rows)]);
+        let sessions = store::forget_sessions(&mut tx, tenant).await?;
+        let removed = BTreeMap::from([("executions".to_owned(), executions), ("sessions".to_owned(), sessions), ("usage_rows".to_owned(), usage_rows)]);
         let purged = TenantPurged { service: "scheduler".to_owned(), removed };
         let purged = Relay::event(&subject::tenant_purged("scheduler"), tenant, Timestamp::now(), purged)?;
         self.relay.add(&mut tx, std::slice::from_ref(&purged)).await?;

@@ -9,6 +9,7 @@ use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
 use crate::finisher::verdict;
+use crate::sessions::Closing;
 use crate::{Scheduler, store};
 
 const LEASES_EVERY: Duration = Duration::from_secs(1);
@@ -16,6 +17,9 @@ const LEASES_EVERY: Duration = Duration::from_secs(1);
 const SLOW_EVERY: u32 = 30;
 /// An attempt that nobody has claimed for so long is made anew; its old message, should it come, is refused.
 const DISPATCH_STUCK_MS: i64 = 60_000;
+
+/// A session that has not come to be after so long never will.
+const SESSION_START_MS: i64 = 60_000;
 
 pub fn task(scheduler: &Arc<Scheduler>, shutdown: CancellationToken) -> Task {
     let scheduler = Arc::clone(scheduler);
@@ -45,9 +49,17 @@ async fn round(scheduler: &Scheduler, leases: bool, slow: bool) -> anyhow::Resul
     let runtimes = scheduler.fleet.runtimes(Instant::now());
     let wait_ms = i64::try_from(scheduler.config.runtime_wait_ms)?;
     let unavailable = if leases { store::waited_for_runtime(&mut tx, &runtimes, wait_ms).await? } else { Vec::new() };
+    let lost = if leases { store::lost_sessions(&mut tx, SESSION_START_MS).await? } else { Vec::new() };
+    let idle = store::idle_sessions(&mut tx).await?;
     scheduler.fleet.set_outstanding(store::active_total(&mut tx).await?);
     tx.commit().await?;
 
+    for (tenant, session) in lost {
+        scheduler.close_session(tenant, session, &Closing::ExecutorLost).await?;
+    }
+    for (tenant, session) in idle {
+        scheduler.close_session(tenant, session, &Closing::Idle).await?;
+    }
     for (tenant, execution) in expired.into_iter().chain(stuck) {
         scheduler.give_up_attempt(tenant, execution).await?;
     }

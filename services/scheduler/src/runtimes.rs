@@ -65,6 +65,11 @@ impl Runtimes {
         known.values().find(|runtime| runtime.default).or_else(|| known.values().next()).map(|runtime| runtime.id.clone())
     }
 
+    /// Whether a runtime can be a session's.
+    pub fn has_sessions(&self, id: &str) -> bool {
+        self.read().get(id).is_some_and(|runtime| runtime.language == "python")
+    }
+
     pub fn list(&self) -> Vec<Runtime> {
         self.read().values().cloned().collect()
     }

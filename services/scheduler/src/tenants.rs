@@ -13,6 +13,7 @@ use kiln_events::{Envelope, TenantChanged, subject};
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
+use crate::sessions::Closing;
 use crate::{Scheduler, store};
 
 /// Tenants that appear, that change, that go.
@@ -48,6 +49,7 @@ async fn hear(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<serde_json::Va
         tx.commit().await?;
         if news && changed.suspended {
             scheduler.stop_running(tenant_id, ReasonCode::TenantSuspended).await?;
+            scheduler.close_sessions_of(tenant_id, Closing::TenantSuspended).await?;
         }
         outcomes.push(Outcome::Done);
     }
@@ -62,13 +64,14 @@ async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &Tena
     let amount = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     let done = sqlx::query!(
         "INSERT INTO scheduler.tenant AS t (tenant_id, suspended, max_concurrent, max_queued, executions_per_minute,
-            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, told_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, told_at,
+            max_sessions)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (tenant_id) DO UPDATE
          SET suspended = EXCLUDED.suspended, max_concurrent = EXCLUDED.max_concurrent, max_queued = EXCLUDED.max_queued,
              executions_per_minute = EXCLUDED.executions_per_minute, cpu_ms_per_day = EXCLUDED.cpu_ms_per_day,
              max_timeout_ms = EXCLUDED.max_timeout_ms, max_memory_bytes = EXCLUDED.max_memory_bytes,
-             max_cpu_millis = EXCLUDED.max_cpu_millis, told_at = EXCLUDED.told_at
+             max_cpu_millis = EXCLUDED.max_cpu_millis, told_at = EXCLUDED.told_at, max_sessions = EXCLUDED.max_sessions
          WHERE t.told_at < EXCLUDED.told_at AND NOT t.deleted",
         tenant.0,
         changed.suspended,
@@ -80,6 +83,7 @@ async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &Tena
         amount(quota.max_memory_bytes),
         amount(quota.max_cpu_millis),
         at.to_sqlx() as _,
+        count(quota.max_sessions),
     )
     .execute(&mut **tx)
     .await?;

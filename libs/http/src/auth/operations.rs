@@ -83,6 +83,15 @@ const OPERATIONS: &[(&str, &str, Access)] = &[
     ("POST", "/executions/{id}/stdin", Needs(P::ExecutionsWrite)),
     ("POST", "/executions/{id}/cancel", Needs(P::ExecutionsWrite)),
     ("POST", "/executions/{id}/retry", Needs(P::ExecutionsWrite)),
+    ("POST", "/sessions", Needs(P::SessionsWrite)),
+    ("GET", "/sessions", Needs(P::SessionsRead)),
+    ("GET", "/sessions/{id}", Needs(P::SessionsRead)),
+    ("DELETE", "/sessions/{id}", Needs(P::SessionsWrite)),
+    ("POST", "/sessions/{id}/executions", Needs(P::SessionsWrite)),
+    ("POST", "/sessions/{id}/interrupt", Needs(P::SessionsWrite)),
+    ("POST", "/sessions/{id}/restart", Needs(P::SessionsWrite)),
+    ("POST", "/sessions/{id}/complete", Needs(P::SessionsWrite)),
+    ("POST", "/sessions/{id}/inspect", Needs(P::SessionsWrite)),
 ];
 
 static TABLE: LazyLock<HashMap<(&str, &str), Access>> =

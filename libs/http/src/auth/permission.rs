@@ -14,6 +14,8 @@ pub enum Permission {
     FilesWrite,
     SessionsRead,
     SessionsWrite,
+    /// Use and delete those of others in the tenant.
+    SessionsManage,
     /// See the current tenant, its limits and what it uses.
     TenantRead,
     /// Change the tenant, its members, invitations and secrets; read its audit log and usage.
@@ -39,7 +41,7 @@ struct Rule {
 }
 
 impl Permission {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ExecutionsRead,
         Self::ExecutionsWrite,
         Self::ExecutionsManage,
@@ -47,6 +49,7 @@ impl Permission {
         Self::FilesWrite,
         Self::SessionsRead,
         Self::SessionsWrite,
+        Self::SessionsManage,
         Self::TenantRead,
         Self::TenantManage,
         Self::TenantLeave,
@@ -66,6 +69,7 @@ impl Permission {
             Self::FilesWrite => rule(Role::Member, &[Scope::FilesWrite]),
             Self::SessionsRead => rule(Role::Viewer, &[Scope::SessionsWrite]),
             Self::SessionsWrite => rule(Role::Member, &[Scope::SessionsWrite]),
+            Self::SessionsManage => rule(Role::Admin, &[Scope::SessionsWrite]),
             Self::TenantRead => rule(Role::Viewer, &Scope::ALL),
             Self::TenantManage => rule(Role::Admin, &[Scope::TenantAdmin]),
             Self::TenantLeave => rule(Role::Viewer, &[Scope::TenantAdmin]),

@@ -57,7 +57,7 @@ pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Qu
         max_memory_bytes: None,
         max_cpu_millis: None,
         // Nothing of these kinds can be made yet.
-        max_sessions: 0,
+        max_sessions: usage.sessions,
         storage_bytes: 0,
     };
     Ok(Json(Quota { limits, used }))

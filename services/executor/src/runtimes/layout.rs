@@ -18,6 +18,24 @@ const DRIVER_HOOK: &str = "import kiln_driver\n";
 /// Costs nothing but where the sandbox makes the interpreter a zygote.
 const ZYGOTE_HOOK: &str =
     "import os; exec(open(os.environ['KILN_ZYGOTE']).read(), {}) if 'KILN_ZYGOTE' in os.environ else None\n";
+/// A session's kernel, by the names of its files below [`KERNEL`].
+const KERNEL_FILES: [(&str, &str); 10] = [
+    ("main.py", include_str!("../../../runner/driver/kernel/main.py")),
+    ("kiln_kernel/__init__.py", include_str!("../../../runner/driver/kernel/kiln_kernel/__init__.py")),
+    ("kiln_kernel/channel.py", include_str!("../../../runner/driver/kernel/kiln_kernel/channel.py")),
+    ("kiln_kernel/ipython.py", include_str!("../../../runner/driver/kernel/kiln_kernel/ipython.py")),
+    ("kiln_kernel/plain.py", include_str!("../../../runner/driver/kernel/kiln_kernel/plain.py")),
+    ("kiln_kernel/serve.py", include_str!("../../../runner/driver/kernel/kiln_kernel/serve.py")),
+    ("kiln_kernel/shells.py", include_str!("../../../runner/driver/kernel/kiln_kernel/shells.py")),
+    ("kiln_kernel/show.py", include_str!("../../../runner/driver/kernel/kiln_kernel/show.py")),
+    ("kiln_kernel/standard_input.py", include_str!("../../../runner/driver/kernel/kiln_kernel/standard_input.py")),
+    ("kiln_kernel/streams.py", include_str!("../../../runner/driver/kernel/kiln_kernel/streams.py")),
+];
+/// Makes the shell ahead, in a zygote.
+const KERNEL_WARM: (&str, &str) =
+    ("kiln_kernel/warm.py", include_str!("../../../runner/driver/kernel/kiln_kernel/warm.py"));
+/// Where the kernel is in a sandbox.
+const KERNEL: &str = "/kiln/kernel";
 /// Descriptor of the display pipe in the program's process.
 const DISPLAY_FD: &str = "3";
 /// Where the sandbox shows what is bound into it.
@@ -38,11 +56,18 @@ impl Layout {
         write(&layout.driver(), DRIVER)?;
         write(&layout.driver_site().join("kiln.pth"), DRIVER_HOOK)?;
         write(&layout.driver_site().join("kiln_driver.py"), DRIVER)?;
+        for (name, text) in KERNEL_FILES.into_iter().chain([KERNEL_WARM]) {
+            write(&layout.kernel_directory().join(name), text)?;
+        }
         Ok(layout)
     }
 
     fn driver(&self) -> PathBuf {
         self.directory.join("driver/kiln_driver.py")
+    }
+
+    fn kernel_directory(&self) -> PathBuf {
+        self.directory.join("kernel")
     }
 
     fn plain_site(&self) -> PathBuf {
@@ -85,6 +110,7 @@ impl Layout {
         let env = [
             ("KILN_DISPLAY_FD", DISPLAY_FD),
             ("MPLBACKEND", "agg"),
+            ("PLOTLY_RENDERER", "plotly_mimetype"),
             // A run has one core unless it asks for more, and a thread per core of the host would meet its limit of pids.
             ("OPENBLAS_NUM_THREADS", "1"),
             ("OMP_NUM_THREADS", "1"),
@@ -92,6 +118,25 @@ impl Layout {
         let program = home.join("bin").join(interpreter.id());
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         command(&program, interpreter, roots, env, tiers::environment())
+    }
+
+    /// The interpreter of a runtime as that of its sessions.
+    pub fn kernel(&self, runtime: &RuntimeCommand) -> RuntimeCommand {
+        let mut roots = runtime.roots.clone();
+        roots.push(Bind { source: self.kernel_directory(), target: PathBuf::from(KERNEL) });
+        let is_environment = runtime.env.iter().any(|(name, _)| name == "KILN_DISPLAY_FD");
+        let mut env = runtime.env.clone();
+        // Figures are IPython's own affair in a session.
+        env.retain(|(name, _)| name != "KILN_DISPLAY_FD" && name != "MPLBACKEND");
+        if is_environment {
+            env.push(("MPLBACKEND".to_owned(), "module://matplotlib_inline.backend_inline".to_owned()));
+        }
+        let tier = if is_environment { tiers::environment_kernel() } else { tiers::plain_kernel() };
+        let mut tiers = if runtime.tiers.is_empty() { Vec::new() } else { vec![tier] };
+        for tier in &mut tiers {
+            tier.env.push(("PYTHONPATH".to_owned(), KERNEL.to_owned()));
+        }
+        RuntimeCommand { roots, env, script_name: format!("{KERNEL}/main.py"), tiers, ..runtime.clone() }
     }
 
     /// An interpreter outside /usr: its prefix at a neutral path, its site-packages covered, its libpython at the

@@ -82,6 +82,8 @@ pub struct Resolved {
     /// Never an alias.
     pub id: String,
     pub command: Arc<RuntimeCommand>,
+    /// How its sessions are run; none where it has no sessions.
+    pub kernel: Option<Arc<RuntimeCommand>>,
 }
 
 /// Where an environment stands.
@@ -113,6 +115,7 @@ pub struct Entry {
     pub runtime: Runtime,
     pub state: State,
     command: Arc<RuntimeCommand>,
+    kernel: Option<Arc<RuntimeCommand>>,
 }
 
 /// All runtimes, the default first. Cheap to clone; every clone shows the same.
@@ -140,7 +143,7 @@ impl Runtimes {
         let mut entries = Vec::new();
         for (index, python) in pythons.iter().enumerate() {
             let command = layout.plain(python).map_err(|source| RuntimesError::Data { path: directory.clone(), source })?;
-            entries.push(Entry { runtime: plain(python, index == 0), state: State::Ready, command: Arc::new(command) });
+            entries.push(Entry::new(plain(python, index == 0), State::Ready, command, Some(&layout)));
         }
         let mut builds = Vec::new();
         for id in config.environments {
@@ -150,7 +153,7 @@ impl Runtimes {
                 Ok(python) => {
                     let build = Build { recipe, interpreter: python.clone(), environments };
                     let command = layout.environment(recipe.id, &build.directory(), python);
-                    let mut entry = unbuilt(recipe, python, State::Waiting, command);
+                    let mut entry = unbuilt(recipe, python, State::Waiting, command, &layout);
                     match build.finished() {
                         Some(packages) => entry.finish(packages),
                         None => builds.push(build),
@@ -160,13 +163,13 @@ impl Runtimes {
                 Err(lack) => {
                     tracing::warn!(runtime = recipe.id, lack, "an environment cannot be made here");
                     let newest = pythons.first().ok_or(RuntimesError::NoPython)?;
-                    unbuilt(recipe, newest, State::Failed(lack), layout.environment(recipe.id, &environments, newest))
+                    unbuilt(recipe, newest, State::Failed(lack), layout.environment(recipe.id, &environments, newest), &layout)
                 }
             };
             entries.push(entry);
         }
         let programs = programs.into_iter();
-        entries.extend(programs.map(|(runtime, command)| Entry { runtime, state: State::Ready, command: Arc::new(command) }));
+        entries.extend(programs.map(|(runtime, command)| Entry::new(runtime, State::Ready, command, None)));
         Ok(Self { entries: watch::Sender::new(entries.into()), builds: builds.into() })
     }
 
@@ -188,7 +191,7 @@ impl Runtimes {
         if entry.state != State::Ready {
             return Err(ResolveError::NotReady { id: entry.runtime.id.clone(), why: entry.state.to_string() });
         }
-        Ok(Resolved { id: entry.runtime.id.clone(), command: Arc::clone(&entry.command) })
+        Ok(Resolved { id: entry.runtime.id.clone(), command: Arc::clone(&entry.command), kernel: entry.kernel.clone() })
     }
 
     /// Makes what is missing, one after the other, and tries again with growing pauses what failed. Returns once all
@@ -242,6 +245,12 @@ impl Runtimes {
 }
 
 impl Entry {
+    /// `layout` is that of the sessions, where the language has any.
+    fn new(runtime: Runtime, state: State, command: RuntimeCommand, layout: Option<&Layout>) -> Self {
+        let kernel = layout.map(|layout| Arc::new(layout.kernel(&command)));
+        Self { runtime, state, command: Arc::new(command), kernel }
+    }
+
     fn finish(&mut self, packages: Vec<Package>) {
         self.runtime.packages = packages;
         self.runtime.available = true;
@@ -262,7 +271,7 @@ fn plain(python: &Interpreter, newest: bool) -> Runtime {
     }
 }
 
-fn unbuilt(recipe: &Recipe, python: &Interpreter, state: State, command: RuntimeCommand) -> Entry {
+fn unbuilt(recipe: &Recipe, python: &Interpreter, state: State, command: RuntimeCommand, layout: &Layout) -> Entry {
     let runtime = Runtime {
         id: recipe.id.to_owned(),
         language: "python".to_owned(),
@@ -273,7 +282,7 @@ fn unbuilt(recipe: &Recipe, python: &Interpreter, state: State, command: Runtime
         default: false,
         available: false,
     };
-    Entry { runtime, state, command: Arc::new(command) }
+    Entry::new(runtime, state, command, Some(layout))
 }
 
 /// An error with its cause, for whoever reads the list of runtimes or `kiln doctor`.

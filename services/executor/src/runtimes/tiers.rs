@@ -65,6 +65,24 @@ pub fn environment() -> Vec<Tier> {
     tiers
 }
 
+/// What the kernel of a session itself needs.
+const KERNEL: &[&str] = &["asyncio", "ctypes", "subprocess", "kiln_kernel.warm"];
+
+/// A session's interpreter with its standard library alone.
+pub fn plain_kernel() -> Tier {
+    Tier { imports: STANDARD.iter().chain(KERNEL).map(|&name| name.to_owned()).collect(), ..Tier::default() }
+}
+
+/// A session's interpreter in an environment: sessions say nothing ahead of what they import, so what most do.
+pub fn environment_kernel() -> Tier {
+    let [numpy, pandas, _] = PACKAGES;
+    let (name, value) = WITHOUT_THREADS;
+    // The shell comes before Matplotlib, which looks for it.
+    let imports = STANDARD.iter().chain(KERNEL).chain(numpy.0).chain(pandas.0);
+    let env = vec![(name.to_owned(), value.to_owned())];
+    Tier { imports: imports.map(|&name| name.to_owned()).collect(), env, serves: Vec::new() }
+}
+
 fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }

@@ -1,5 +1,6 @@
 //! The engine: opens the host's sandboxes, starts runs in them, closes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::prepared::{Maker, Prepared};
 use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
 use super::wire::{Failure, Omitted, Request};
 use super::zygotes::{ZygoteKey, Zygotes};
-use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, files, run};
+use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, SessionSpec, files, run};
 
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
@@ -151,6 +152,17 @@ impl Sandboxes {
         self.0.pool.prepare(&key, &limits).await;
     }
 
+    /// Makes a session of that runtime's kernel ahead, with the limits that it is likely to have.
+    pub async fn prepare_session(&self, kernel: &Arc<RuntimeCommand>, limits: &Limits) {
+        let mut key = Key::cold(kernel.roots.clone(), limits.disk_bytes);
+        if !kernel.tiers.is_empty() && !self.0.separate_tenants {
+            let zygote = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant: None };
+            self.0.maker.zygotes.prepare(&zygote).await;
+            key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
+        }
+        self.0.pool.prepare(&key, limits).await;
+    }
+
     /// Waits until programs of that code, without arguments or files, would find their interpreter waiting, with one
     /// sandbox made ahead; false when there is none to wait for.
     pub async fn prepare_for(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>) -> bool {
@@ -211,22 +223,50 @@ impl Sandboxes {
         }
     }
 
+    /// A sandbox for a session, and its interpreter as a program.
+    pub(super) async fn claim_session(
+        &self,
+        spec: &SessionSpec,
+        kernel: &Arc<RuntimeCommand>,
+    ) -> Result<(Prepared, Program), SandboxError> {
+        check_env(&spec.env)?;
+        let mut key = Key::cold(kernel.roots.clone(), spec.limits.disk_bytes);
+        if !kernel.tiers.is_empty() && !is_read_at_start(&spec.env) {
+            let tenant = self.0.separate_tenants.then_some(spec.tenant);
+            let zygote = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant };
+            key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
+        }
+        let prepared = self.0.claim(key, &spec.limits).await?;
+        let program = Program { session: true, ..self.program_of(kernel, &[], &spec.env, &spec.limits) };
+        Ok((prepared, program))
+    }
+
+    /// What serves sandboxes is waited for at the end.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
     fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand) -> Program {
-        let script = format!("{WORKSPACE}/{}", runtime.script_name);
-        let argv = runtime.argv.iter().cloned().chain([script]).collect();
+        let program = self.program_of(runtime, &spec.args, &spec.env, &spec.limits);
+        Program { interactive: spec.interactive, ..program }
+    }
+
+    fn program_of(&self, runtime: &RuntimeCommand, args: &[String], env: &BTreeMap<String, String>, limits: &Limits) -> Program {
+        let argv = runtime.argv.iter().cloned().chain([runtime.script()]).collect();
         let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-        let mut env: std::collections::BTreeMap<_, _> = ENVIRONMENT.map(pairs).into_iter().collect();
-        env.extend(runtime.env.iter().cloned());
-        env.extend(spec.env.clone());
+        let mut variables: BTreeMap<_, _> = ENVIRONMENT.map(pairs).into_iter().collect();
+        variables.extend(runtime.env.iter().cloned());
+        variables.extend(env.clone());
         Program {
             argv,
-            args: spec.args.clone(),
-            env: env.into_iter().collect(),
+            args: args.to_vec(),
+            env: variables.into_iter().collect(),
             directory: WORKSPACE.to_owned(),
-            interactive: spec.interactive,
-            timeout_ms: spec.limits.timeout_ms,
-            output_bytes: spec.limits.output_bytes,
-            confinement: confinement(&self.0.isolation, &spec.limits),
+            interactive: false,
+            timeout_ms: limits.timeout_ms,
+            output_bytes: limits.output_bytes,
+            session: false,
+            confinement: confinement(&self.0.isolation, limits),
         }
     }
 }
@@ -272,9 +312,13 @@ impl Engine {
 
 /// Whether an interpreter that has started already can still become what this run asks for.
 fn fits_waiting(spec: &RunSpec, runtime: &RuntimeCommand) -> bool {
-    let read_at_start = |name: &str| READ_AT_START.iter().any(|prefix| name.starts_with(prefix));
     let arguments = runtime.takes_arguments || spec.args.is_empty();
-    !runtime.tiers.is_empty() && arguments && !spec.env.keys().any(|name| read_at_start(name))
+    !runtime.tiers.is_empty() && arguments && !is_read_at_start(&spec.env)
+}
+
+/// Whether some of these variables count only for an interpreter that has yet to start.
+fn is_read_at_start(env: &BTreeMap<String, String>) -> bool {
+    env.keys().any(|name| READ_AT_START.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 /// The module that a file in the working directory is, or is part of.
@@ -288,15 +332,21 @@ fn check(spec: &RunSpec, runtime: &RuntimeCommand) -> Result<(), SandboxError> {
     if spec.args.iter().any(|arg| arg.contains('\0')) {
         return refuse("args", "an argument contains NUL");
     }
-    let bad_name = |name: &str| name.is_empty() || name.contains(['=', '\0']);
-    if spec.env.iter().any(|(name, value)| bad_name(name) || value.contains('\0')) {
-        return refuse("env", "a name is empty or contains = or NUL, or a value contains NUL");
-    }
+    check_env(&spec.env)?;
     if spec.files.iter().any(|file| file.path == runtime.script_name) {
         return refuse("files", "a file has the name of the program itself");
     }
     if let Some(bind) = runtime.roots.iter().find(|bind| !is_free(bind)) {
         return refuse("runtime", &format!("{} is no place for a runtime", bind.target.display()));
+    }
+    Ok(())
+}
+
+fn check_env(env: &BTreeMap<String, String>) -> Result<(), SandboxError> {
+    let bad_name = |name: &str| name.is_empty() || name.contains(['=', '\0']);
+    if env.iter().any(|(name, value)| bad_name(name) || value.contains('\0')) {
+        let detail = "a name is empty or contains = or NUL, or a value contains NUL".to_owned();
+        return Err(SandboxError::Spec { field: "env", detail });
     }
     Ok(())
 }

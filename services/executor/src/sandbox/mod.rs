@@ -5,6 +5,7 @@
 //! spawner is a process of its own that holds the privileges. See the executor's README for the controls.
 
 mod artifacts;
+mod cell_verdict;
 mod cgroup;
 mod client;
 mod controls;
@@ -16,6 +17,7 @@ mod pool;
 mod prepared;
 mod run;
 mod runtime;
+mod session;
 mod spawner;
 mod stdin;
 mod verdict;
@@ -32,8 +34,9 @@ use tokio::sync::mpsc;
 
 pub use engine::{Ready, Sandboxes};
 pub use host::{Control, Isolation, inspect_host};
-pub use kiln_runner_protocol::Stream;
+pub use kiln_runner_protocol::{Question, QuestionKind, Stream};
 pub use run::RunControl;
+pub use session::{AskError, CellReport, Session, SessionControl, SessionEvent, SessionSpec};
 pub use runtime::{Bind, RuntimeCommand, Tier};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;

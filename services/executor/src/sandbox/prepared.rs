@@ -52,8 +52,11 @@ impl fmt::Debug for Meter {
 impl Meter {
     /// CPU time used so far, in milliseconds; none where there is no such counter.
     pub async fn cpu_ms(&self) -> Option<u64> {
-        let counters = self.spawner.count(self.id).await.ok()?;
-        counters.cpu_us.map(|used| used / 1000)
+        self.count().await.ok()?.cpu_us.map(|used| used / 1000)
+    }
+
+    pub async fn count(&self) -> Result<Counters, Failure> {
+        self.spawner.count(self.id).await
     }
 }
 

@@ -234,10 +234,14 @@ impl Keeper {
                 self.credit.add_permits((count as usize).min(STDIN_WINDOW_BYTES - self.credit.available_permits()));
                 return;
             }
-            RunReport::Display(document) => match display(&document) {
+            RunReport::Display(document) => match display(&document, false) {
                 Some(output) => RunEvent::Display(output),
                 None => return,
             },
+            RunReport::KernelReady { .. } | RunReport::CellEnded(_) | RunReport::Answered(_) => {
+                tracing::error!("a run's runner speaks of a session");
+                return;
+            }
         };
         // A closed channel is noticed by the loop. While it is full, the program blocks; the runner keeps the clock.
         let waited = Instant::now();
@@ -246,11 +250,20 @@ impl Keeper {
     }
 }
 
-/// The document when it is an nbformat `display_data` output.
-fn display(document: &[u8]) -> Option<serde_json::Value> {
+/// The document when it is an nbformat `display_data` output, or one of Jupyter's messages about those that are there; in
+/// sessions also the other outputs.
+pub fn display(document: &[u8], session: bool) -> Option<serde_json::Value> {
     let value: serde_json::Value = serde_json::from_slice(document).ok()?;
-    let is_display = value.get("output_type").and_then(serde_json::Value::as_str) == Some("display_data");
-    (is_display && value.get("data").is_some_and(serde_json::Value::is_object)).then_some(value)
+    let kind = value.get("output_type").and_then(serde_json::Value::as_str)?;
+    let is = |name: &str, test: fn(&serde_json::Value) -> bool| value.get(name).is_some_and(test);
+    let fits = match kind {
+        "display_data" | "update_display_data" => is("data", serde_json::Value::is_object),
+        "execute_result" => session && is("data", serde_json::Value::is_object),
+        "error" => session && is("ename", serde_json::Value::is_string) && is("traceback", serde_json::Value::is_array),
+        "clear_output" => true,
+        _ => false,
+    };
+    fits.then_some(value)
 }
 
 impl After {

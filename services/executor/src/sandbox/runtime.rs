@@ -1,8 +1,10 @@
 //! How a runtime's interpreter is called and what it must see.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::spawner::WORKSPACE;
 
 /// How to run a program in some runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,13 +15,20 @@ pub struct RuntimeCommand {
     pub roots: Vec<Bind>,
     /// Variables that this runtime needs; the run's own override them.
     pub env: Vec<(String, String)>,
-    /// File name of the program in the working directory, such as `main.py`.
+    /// File name of the program in the working directory, such as `main.py`; absolute where it is one of Kiln's own.
     pub script_name: String,
     /// How its interpreter can wait for programs with modules imported ahead, the lightest first. Empty: it is executed
     /// for each run.
     pub tiers: Vec<Tier>,
     /// Whether a waiting interpreter can still be given arguments.
     pub takes_arguments: bool,
+}
+
+impl RuntimeCommand {
+    /// The script's path as seen inside.
+    pub fn script(&self) -> String {
+        Path::new(WORKSPACE).join(&self.script_name).display().to_string()
+    }
 }
 
 /// What an interpreter imports ahead, and for whom.

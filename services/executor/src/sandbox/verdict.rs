@@ -50,6 +50,8 @@ pub fn verdict(evidence: &Evidence<'_>) -> Ended {
         stderr_truncated: discarded(|exit| exit.stderr.discarded_bytes),
         files: Vec::new(),
         files_truncated: false,
+        execution_count: None,
+        session_restarted: false,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::client::Spawner;
 use super::runtime::RuntimeCommand;
-use super::spawner::{WORKSPACE, ZYGOTE_DRIVER, ZYGOTE_LIBRARY};
+use super::spawner::{ZYGOTE_DRIVER, ZYGOTE_LIBRARY};
 use super::wire::{Failure, SandboxId};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -168,8 +168,7 @@ impl Zygotes {
 
 impl ZygoteKey {
     fn argv(&self) -> Vec<String> {
-        let script = format!("{WORKSPACE}/{}", self.command.script_name);
-        self.command.argv.iter().cloned().chain([script]).collect()
+        self.command.argv.iter().cloned().chain([self.command.script()]).collect()
     }
 
     fn name(&self) -> &str {

@@ -56,7 +56,7 @@ const PROGRAMS: [(&str, &str); 22] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn every_plain_python_runs_programs_as_it_does_bare() {
     let Some(fixture) = fixture("programs-bare").await else { return };
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         let outside = fixture.data_dir.join("outside");
         std::fs::create_dir_all(&outside).unwrap();
         fixture.sandboxes.prepare(&command).await;
@@ -83,7 +83,7 @@ async fn every_plain_python_runs_programs_as_it_does_bare() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_written_to_an_open_file_is_there_at_every_end() {
     let Some(fixture) = fixture("programs-open-files").await else { return };
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         fixture.sandboxes.prepare(&command).await;
         for end in ["", "import sys; sys.exit(3)", "1 / 0", "import atexit; atexit.register(f.write, 'y' * 10)"] {
             let code = format!("f = open('left', 'w')\ndef g():\n    return f\nf.write('x' * 10)\n{end}");
@@ -101,7 +101,7 @@ async fn what_was_written_to_an_open_file_is_there_at_every_end() {
 async fn a_program_that_succeeds_leaves_the_shared_interpreter_whole() {
     let Some(fixture) = fixture("programs-short-end").await else { return };
     let code = "import os\nclass A:\n    def __del__(self):\n        print('gone')\nos.held = A()\nprint('end')";
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         fixture.sandboxes.prepare(&command).await;
         let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
         assert_eq!((outcome.stdout().as_str(), outcome.end.start), ("end\n", crate::START), "{id}");
@@ -113,7 +113,7 @@ async fn a_program_that_succeeds_leaves_the_shared_interpreter_whole() {
 async fn programs_from_one_interpreter_share_nothing_random() {
     let Some(fixture) = fixture("programs-random").await else { return };
     let code = "import random, tempfile, uuid, os\nprint(random.random(), random.Random().random(), uuid.uuid4(), next(tempfile._get_candidate_names()), os.urandom(4).hex())";
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         fixture.sandboxes.prepare(&command).await;
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..3 {

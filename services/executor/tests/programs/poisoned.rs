@@ -15,7 +15,7 @@ async fn a_poisoned_directory_does_not_reach_start_up() {
         files.push(file(&format!("{name}.py"), poison));
     }
     files.push(file("pyvenv.cfg", b"home = /workspace\n"));
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         fixture.sandboxes.prepare(&command).await;
         let code = "import own, os, sys\nprint(own.answer, os.path.dirname(os.__file__) != '/workspace', 'numpy' in sys.modules)";
         let run = fixture.sandboxes.start(RunSpec { files: files.clone(), ..spec(code) }, &command).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_plain_runtime_has_the_standard_library_alone() {
                 print(sorted(n for p in sites if os.path.isdir(p) for n in os.listdir(p) if 'kiln' not in n))\n\
                 print(subprocess.check_output([sys.executable, '-c', 'import sys; print(sys.prefix)']).decode().strip() == sys.prefix)\n\
                 print(subprocess.check_output(['python', '-c', 'import sys; print(sys.version)']).decode().strip() == sys.version)";
-    for Resolved { id, command } in pythons(&fixture).await {
+    for Resolved { id, command, .. } in pythons(&fixture).await {
         fixture.sandboxes.prepare(&command).await;
         let outcome = finish(fixture.sandboxes.start(spec(code), &command).await.unwrap()).await.succeeded();
         assert_eq!(outcome.stdout(), "[]\nTrue\nTrue\n", "{id}: {}", outcome.stderr());

@@ -72,6 +72,9 @@ impl Results {
         let record = match self.ask_retry(&retry).await? {
             RetryReply::Accepted(record) => *record,
             RetryReply::StillLive => return Err(Problem::conflict("not_ended", "The execution has not ended.")),
+            RetryReply::SessionClosed => {
+                return Err(Problem::conflict("session_closed", "The session that it ran in takes no executions any more."));
+            }
             RetryReply::NotFound => return Err(Problem::not_found()),
             RetryReply::OverQuota { code, detail } => return Err(Problem::over_quota(&code, detail)),
         };

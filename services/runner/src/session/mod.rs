@@ -6,7 +6,7 @@
 mod cell;
 mod kernel;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use kiln_runner_protocol::{
@@ -45,6 +45,8 @@ pub struct Session<'a> {
     children: SignalFd,
     kernel: Kernel,
     cell: Option<RunningCell>,
+    /// Waits for the interpreter to take cells.
+    next: Option<Cell>,
     cells: u64,
     /// What was printed while no cell ran: the next one's.
     held: Vec<(usize, Vec<u8>)>,
@@ -76,6 +78,7 @@ impl<'a> Session<'a> {
             children,
             kernel: Kernel::new(launched, started),
             cell: None,
+            next: None,
             cells: 0,
             held: Vec::new(),
             questions: Vec::new(),
@@ -177,6 +180,9 @@ impl<'a> Session<'a> {
                 kill_everything();
             }
             Command::Kill => {
+                if let Some(cell) = &mut self.cell {
+                    cell.stop(Stopped::Command, now);
+                }
                 self.is_over = true;
                 kill_everything();
             }
@@ -188,8 +194,12 @@ impl<'a> Session<'a> {
     }
 
     fn begin_cell(&mut self, cell: Cell, link: &mut Link) -> Result<(), RunnerError> {
-        if self.cell.is_some() || !self.kernel.is_ready {
+        if self.cell.is_some() || self.next.is_some() {
             return Err(ProtocolError::Unexpected { expected: "no cell", got: "a cell" }.into());
+        }
+        if !self.kernel.is_ready {
+            self.next = Some(cell);
+            return Ok(());
         }
         self.cells += 1;
         let (read, write) = if cell.interactive {
@@ -270,7 +280,10 @@ impl<'a> Session<'a> {
                     self.failed_starts = 0;
                     link.send(&Report::KernelReady { restarted: self.is_restarted })?;
                 }
-                Ok(())
+                match self.next.take() {
+                    Some(cell) => self.begin_cell(cell, link),
+                    None => Ok(()),
+                }
             }
         }
     }

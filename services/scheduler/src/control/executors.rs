@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kiln_domain::{ReasonCode, TenantId};
+use kiln_domain::{ReasonCode, SessionId, TenantId};
 use kiln_events::{Claim, ClaimReply, Heartbeat, HeartbeatReply, Stop};
 
+use crate::sessions::Closing;
 use crate::store::Beat;
 use crate::{Scheduler, store};
 
@@ -37,20 +38,33 @@ impl Scheduler {
             self.give_up_earlier_instance(&call).await?;
         }
         self.runtimes.offered(&self.database, &call.runtimes).await?;
+        let close = if call.sessions.is_empty() { Vec::new() } else { self.extend_sessions(&call).await? };
         let stop = if call.running.is_empty() { Vec::new() } else { self.extend(&call).await? };
         self.wake.notify_one();
-        Ok(HeartbeatReply { stop })
+        Ok(HeartbeatReply { stop, close })
     }
 
     /// A restarted executor has none of the processes that its forerunner had.
     async fn give_up_earlier_instance(&self, call: &Heartbeat) -> anyhow::Result<()> {
         let mut tx = self.database.system().await?;
         let gone = store::instance_gone(&mut tx, &call.executor_id, call.instance).await?;
+        let sessions = store::sessions_of_earlier_instance(&mut tx, &call.executor_id, call.instance).await?;
         tx.commit().await?;
+        for (tenant, session) in sessions {
+            self.close_session(tenant, session, &Closing::ExecutorLost).await?;
+        }
         for (tenant, execution) in gone {
             self.give_up_attempt(tenant, execution).await?;
         }
         Ok(())
+    }
+
+    async fn extend_sessions(&self, call: &Heartbeat) -> anyhow::Result<Vec<SessionId>> {
+        let mut tx = self.database.system().await?;
+        let lease_ms = i64::try_from(self.config.lease_ms)?;
+        let close = store::extend_session_leases(&mut tx, call.instance, &call.sessions, lease_ms).await?;
+        tx.commit().await?;
+        Ok(close)
     }
 
     async fn extend(&self, call: &Heartbeat) -> anyhow::Result<Vec<Stop>> {

@@ -8,7 +8,7 @@ mod why;
 
 use std::sync::Arc;
 
-use kiln_events::{AttemptSecrets, Claim, Delete, Describe, DescribeReply, Heartbeat, TenantUsage, UsageSums, subject};
+use kiln_events::{AttemptSecrets, Claim, Delete, Describe, DescribeReply, Heartbeat, SessionEnded, TenantUsage, UsageSums, subject};
 use kiln_runtime::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,7 @@ pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Ta
         answer(scheduler, shutdown, "why", |s, q| async move { s.why(q).await }),
         answer(scheduler, shutdown, "usage_sums", |s, q: UsageSums| async move { s.usage_sums(q).await }),
         answer(scheduler, shutdown, "secrets", |s, q: AttemptSecrets| async move { s.secrets_of(q).await }),
+        answer(scheduler, shutdown, "session_ended", |s, q: SessionEnded| async move { s.session_ended(q).await }),
         answer(scheduler, shutdown, "usage", |s, q: TenantUsage| async move { s.usage(q).await }),
     ]
 }

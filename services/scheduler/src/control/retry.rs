@@ -33,7 +33,7 @@ impl Scheduler {
             labels: record.labels,
             secrets: row.secrets,
             interactive: record.interactive,
-            session_id: None,
+            session_id: record.session_id,
             workspace_id: record.workspace_id,
             max_attempts: row.max_attempts,
             created_at: Timestamp::now(),
@@ -53,6 +53,7 @@ impl Scheduler {
             Err(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS || problem.status() == StatusCode::FORBIDDEN => {
                 Ok(RetryReply::OverQuota { code: problem.code().to_owned(), detail: problem.detail().to_owned() })
             }
+            Err(problem) if problem.code() == "session_closed" => Ok(RetryReply::SessionClosed),
             Err(problem) => anyhow::bail!("retry was not accepted: {problem:?}"),
         }
     }

@@ -162,7 +162,7 @@ impl CreateExecution {
                 limits,
                 asked: self.limits.0,
                 secrets: self.secrets,
-                payload: Payload { code: self.code, args: self.args, env: self.env, stdin: self.stdin, files },
+                payload: Payload { code: self.code, args: self.args, env: self.env, stdin: self.stdin, files, silent: false },
                 interactive: self.interactive,
                 max_attempts: i32::try_from(self.max_attempts).unwrap_or(1),
                 priority: self.priority,
@@ -193,7 +193,7 @@ fn is_variable(name: &str) -> bool {
     first && characters.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn label_fault(labels: &BTreeMap<String, String>) -> Option<String> {
+pub fn label_fault(labels: &BTreeMap<String, String>) -> Option<String> {
     let texts: BTreeSet<&String> = labels.iter().flat_map(|(key, value)| [key, value]).collect();
     if labels.len() > MAX_LABELS {
         return Some(format!("must be at most {MAX_LABELS}"));

@@ -100,7 +100,7 @@ pub async fn create_execution(
 }
 
 impl Wait {
-    fn duration(self) -> Result<Option<Duration>, Problem> {
+    pub fn duration(self) -> Result<Option<Duration>, Problem> {
         match self.wait_ms {
             None | Some(0) => Ok(None),
             Some(ms) if ms <= 60_000 => Ok(Some(Duration::from_millis(ms))),
@@ -162,7 +162,7 @@ impl Scheduler {
     }
 
     /// A repeat of a request whose process died after it had accepted the execution.
-    async fn answer_made(&self, caller: &Caller, id: ExecutionId, wait: Option<Duration>) -> Result<Response, Problem> {
+    pub(super) async fn answer_made(&self, caller: &Caller, id: ExecutionId, wait: Option<Duration>) -> Result<Response, Problem> {
         let mut tx = self.database.tenant(caller.tenant_id).await?;
         let row = store::load(&mut tx, id).await?;
         tx.commit().await?;
@@ -171,7 +171,7 @@ impl Scheduler {
     }
 
     /// 200 with the whole execution once it has ended, 202 with what is known otherwise.
-    async fn answer(&self, record: ExecutionRecord, wait: Option<Duration>) -> Result<Response, Problem> {
+    pub(super) async fn answer(&self, record: ExecutionRecord, wait: Option<Duration>) -> Result<Response, Problem> {
         let location = format!("/api/v1/executions/{}", record.id);
         let mut response = match self.await_end(&record, wait).await {
             Some((status, body)) => {

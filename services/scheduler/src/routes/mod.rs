@@ -7,6 +7,7 @@ mod files;
 mod limits;
 mod list;
 mod runtimes;
+mod sessions;
 
 pub use body::NO_SECRET;
 
@@ -46,6 +47,13 @@ fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(create::create_execution))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .routes(routes!(sessions::create_session, sessions::list_sessions))
+        .routes(routes!(sessions::get_session, sessions::delete_session))
+        .routes(routes!(sessions::execute_in_session))
+        .routes(routes!(sessions::interrupt_session))
+        .routes(routes!(sessions::restart_session))
+        .routes(routes!(sessions::complete_in_session))
+        .routes(routes!(sessions::inspect_in_session))
         .routes(routes!(list::list_executions))
         .routes(routes!(runtimes::list_runtimes))
         .routes(routes!(limits::get_limits))

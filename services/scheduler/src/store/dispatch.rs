@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kiln_db::SystemTx;
-use kiln_domain::{ExecutionId, Limits, TenantId, WorkspaceId};
+use kiln_domain::{ExecutionId, Limits, SessionId, TenantId, WorkspaceId};
 use kiln_events::Task;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,8 +25,11 @@ pub async fn waiting(
            FROM (SELECT * FROM scheduler.tenant
                  WHERE queued > 0 AND active < COALESCE(max_concurrent, $2) AND NOT suspended LIMIT $4) AS tenant
            CROSS JOIN LATERAL (
-                SELECT id, priority FROM scheduler.execution
+                SELECT id, priority FROM scheduler.execution AS e
                 WHERE tenant_id = tenant.tenant_id AND state = 'queued' AND runtime = ANY($1)
+                  AND (session_id IS NULL OR NOT EXISTS (
+                        SELECT FROM scheduler.execution AS before WHERE before.session_id = e.session_id AND before.id < e.id
+                          AND before.state IN ('queued', 'dispatched', 'running')))
                 ORDER BY priority DESC, id LIMIT LEAST(COALESCE(tenant.max_concurrent, $2) - tenant.active, $3)
            ) AS queued
            ORDER BY tenant.tenant_id, queued.priority DESC, queued.id"#,
@@ -51,6 +54,8 @@ pub async fn waiting(
 /// An attempt just made.
 pub struct Dispatched {
     pub tenant: TenantId,
+    /// The executor that has its session.
+    pub executor: Option<String>,
     pub task: Task,
 }
 
@@ -61,15 +66,18 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
         r#"WITH made AS (
                 UPDATE scheduler.execution SET state = 'dispatched', attempt = attempt + 1, dispatched_at = now()
                 WHERE id = ANY($1) AND state = 'queued'
-                RETURNING id, tenant_id, attempt, runtime, limits, interactive, workspace_id, cardinality(secrets) > 0 AS has_secrets
+                RETURNING id, tenant_id, attempt, runtime, limits, interactive, workspace_id, session_id,
+                          cardinality(secrets) > 0 AS has_secrets
            ), reservation AS (
                 UPDATE scheduler.tenant AS t SET queued = t.queued - n.count, active = t.active + n.count
                 FROM (SELECT tenant_id, count(*)::int AS count FROM made GROUP BY tenant_id) AS n
                 WHERE t.tenant_id = n.tenant_id
            )
            SELECT made.id, made.tenant_id, made.attempt, made.runtime, made.limits, made.interactive,
-                  made.workspace_id AS "workspace_id?", made.has_secrets AS "has_secrets!", p.body AS "body?", p.object AS "object?"
-           FROM made JOIN scheduler.payload AS p ON p.execution_id = made.id"#,
+                  made.workspace_id AS "workspace_id?", made.has_secrets AS "has_secrets!", p.body AS "body?", p.object AS "object?",
+                  made.session_id AS "session_id?", s.executor_id AS "executor_id?"
+           FROM made JOIN scheduler.payload AS p ON p.execution_id = made.id
+           LEFT JOIN scheduler.session AS s ON s.id = made.session_id"#,
         &ids
     )
     .fetch_all(&mut **tx)
@@ -87,8 +95,9 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
                 dispatched_at: now,
                 payload: StoredPayload::from_columns(row.body, row.object)?.source(),
                 has_secrets: row.has_secrets,
+                session_id: row.session_id.map(SessionId),
             };
-            Ok(Dispatched { tenant: TenantId(row.tenant_id), task })
+            Ok(Dispatched { tenant: TenantId(row.tenant_id), executor: row.executor_id, task })
         })
         .collect()
 }

@@ -31,7 +31,8 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
     let tenant = tx.tenant().0;
     let held = sqlx::query!(
         r#"SELECT queued, active, CASE WHEN minute > now() - interval '1 minute' THEN minute_count ELSE 0 END AS "minute!",
-                  CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END AS "cpu_ms_spent!"
+                  CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END AS "cpu_ms_spent!",
+                  (SELECT count(*) FROM scheduler.session WHERE tenant_id = $1 AND state <> 'closed') AS "sessions!"
            FROM scheduler.tenant WHERE tenant_id = $1"#,
         tenant
     )
@@ -43,6 +44,7 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
         queued: count(held.queued),
         executions_last_minute: count(held.minute),
         cpu_ms_today: u64::try_from(held.cpu_ms_spent).unwrap_or(0),
+        sessions: u64::try_from(held.sessions).unwrap_or(0),
     }))
 }
 

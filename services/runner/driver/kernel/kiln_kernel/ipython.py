@@ -75,6 +75,9 @@ class KilnShell(InteractiveShell):
         self.frames, self.loop = frames, loop
         sys.modules["__main__"] = self.user_module
         self.set_hook("show_in_pager", self._page, 99)
+        driver = sys.modules.get("kiln_driver")
+        if driver is not None:
+            driver.prepare_session()
 
     def count(self):
         # The count of the cell that has ended.

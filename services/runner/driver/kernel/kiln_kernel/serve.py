@@ -85,9 +85,10 @@ class Kernel:
         streams.flush()
         streams.mend(self.frames)
         self.standard_input.end()
-        self.frames.say(channel.ENDED, {"id": cell["id"], "outcome": outcome, "execution_count": self.shell.count()})
         if self.shell.is_over():
+            # The end that the cell asked for is the end of the interpreter.
             os._exit(0)
+        self.frames.say(channel.ENDED, {"id": cell["id"], "outcome": outcome, "execution_count": self.shell.count()})
 
     async def _run(self, cell):
         silent = cell.get("silent", False)
