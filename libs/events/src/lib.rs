@@ -22,8 +22,8 @@ pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
 pub use session::{
-    AskSession, AskSessionReply, CloseSession, LiveSession, OpenSession, OpenSessionReply, SessionEnded, SessionKnown, SessionOrder,
-    SessionQuestion, TellSession,
+    AskSession, AskSessionReply, CloseSession, LiveSession, OpenSession, OpenSessionReply, SessionEnded, SessionKnown,
+    SessionOrder, SessionQuestion, TellSession,
 };
 pub use task::{InputFile, Payload, PayloadSource, Task};
 pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};

@@ -17,14 +17,9 @@ pub struct OpenSession {
 #[serde(rename_all = "snake_case")]
 pub enum OpenSessionReply {
     /// It takes cells; by this start of the executor.
-    Opened {
-        instance: InstanceId,
-        start: Start,
-    },
+    Opened { instance: InstanceId, start: Start },
     /// In plain words for the user.
-    Refused {
-        message: String,
-    },
+    Refused { message: String },
 }
 
 /// scheduler → executor: end this session.

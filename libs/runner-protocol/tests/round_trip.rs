@@ -5,8 +5,8 @@
 use kiln_runner_protocol::dialogue::{Greeting, Step};
 use kiln_runner_protocol::{
     Answered, Cell, CellEnd, CellOutcome, Command, Confinement, Decoder, DiskUse, Exit, ExitStatus, FromKernel, KernelEnd,
-    KernelOutcome, MAX_FRAME_BYTES, Message, Program, ProtocolError, Question, QuestionKind, Report, StartFailure, Stopped, Stream,
-    StreamTotal, ToKernel, VERSION, encode,
+    KernelOutcome, MAX_FRAME_BYTES, Message, Program, ProtocolError, Question, QuestionKind, Report, StartFailure, Stopped,
+    Stream, StreamTotal, ToKernel, VERSION, encode,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -98,11 +98,7 @@ fn from_kernel() -> impl Strategy<Value = FromKernel> {
         vec(any::<u8>(), 0..2000).prop_map(FromKernel::Stdout),
         vec(any::<u8>(), 0..2000).prop_map(FromKernel::Stderr),
         vec(any::<u8>(), 0..2000).prop_map(FromKernel::Output),
-        any::<u64>().prop_map(|id| FromKernel::Ended(KernelEnd {
-            id,
-            outcome: KernelOutcome::Interrupted,
-            execution_count: id,
-        })),
+        any::<u64>().prop_map(|id| FromKernel::Ended(KernelEnd { id, outcome: KernelOutcome::Interrupted, execution_count: id })),
         any::<u64>().prop_map(|id| FromKernel::Reply(Answered { id, content: b"{\"found\":false}".to_vec() })),
         Just(FromKernel::Sync),
         Just(FromKernel::Ready),

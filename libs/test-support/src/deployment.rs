@@ -71,6 +71,8 @@ impl Addresses {
         let route = path.split('?').next().unwrap_or(path);
         let base = match route {
             "/executions" | "/runtimes" | "/limits" | "/admin/executors" => &self.scheduler,
+            "/sessions" => &self.scheduler,
+            _ if route.starts_with("/sessions/") => &self.scheduler,
             _ if route.starts_with("/executions/") => &self.result,
             _ => &self.auth,
         };
@@ -189,6 +191,7 @@ mod tests {
         for (path, url) in [
             ("/executions?limit=2", "http://scheduler/api/v1/executions?limit=2"),
             ("/executions/7/events", "http://result/api/v1/executions/7/events"),
+            ("/sessions/7/executions", "http://scheduler/api/v1/sessions/7/executions"),
             ("/auth/me", "http://auth/api/v1/auth/me"),
             ("/.well-known/jwks.json", "http://auth/.well-known/jwks.json"),
             ("/limits", "http://scheduler/api/v1/limits"),

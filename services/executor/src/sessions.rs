@@ -186,7 +186,8 @@ impl Executor {
     }
 
     async fn make_session(&self, query: &OpenSession) -> Result<Session, String> {
-        let runtime = self.runtimes.resolve(&query.runtime).map_err(|error| format!("The session cannot be started: {error}."))?;
+        let runtime =
+            self.runtimes.resolve(&query.runtime).map_err(|error| format!("The session cannot be started: {error}."))?;
         let kernel = runtime.kernel.ok_or("This runtime has no sessions.")?;
         let spec = SessionSpec { tenant: query.tenant_id, env: std::collections::BTreeMap::new(), limits: query.limits };
         self.sandboxes.open_session(spec, &kernel).await.map_err(|error| {
@@ -237,8 +238,7 @@ impl Executor {
                 return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
             }
         };
-        let live =
-            LiveAttempt { tenant_id: envelope.tenant_id, execution_id: attempt.execution_id, attempt: attempt.attempt };
+        let live = LiveAttempt { tenant_id: envelope.tenant_id, execution_id: attempt.execution_id, attempt: attempt.attempt };
         let way = attempt.session_id.and_then(|session| self.sessions.way(session));
         let task = CellTask { attempt, payload, live, message };
         let refused = match way {

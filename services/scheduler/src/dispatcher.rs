@@ -63,7 +63,8 @@ async fn dispatch(scheduler: &Scheduler, order: &mut RoundRobin<TenantId>) -> an
     store::lock_tenants(&mut tx, &tenants).await?;
     let ids: Vec<ExecutionId> = chosen.into_iter().map(|(_, execution)| execution).collect();
     let made = store::mark_dispatched(&mut tx, &ids, Timestamp::now()).await?;
-    let messages = made.iter().map(|made| message(made.tenant, made.executor.as_deref(), &made.task)).collect::<anyhow::Result<Vec<_>>>()?;
+    let messages =
+        made.iter().map(|made| message(made.tenant, made.executor.as_deref(), &made.task)).collect::<anyhow::Result<Vec<_>>>()?;
     scheduler.relay.add(&mut tx, &messages).await?;
     tx.commit().await?;
     scheduler.fleet.changed(i64::try_from(made.len()).context("a batch fits")?);

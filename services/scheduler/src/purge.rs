@@ -41,7 +41,11 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         let usage_rows = store::forget_tenant(&mut tx, tenant).await?;
         let sessions = store::forget_sessions(&mut tx, tenant).await?;
-        let removed = BTreeMap::from([("executions".to_owned(), executions), ("sessions".to_owned(), sessions), ("usage_rows".to_owned(), usage_rows)]);
+        let removed = BTreeMap::from([
+            ("executions".to_owned(), executions),
+            ("sessions".to_owned(), sessions),
+            ("usage_rows".to_owned(), usage_rows),
+        ]);
         let purged = TenantPurged { service: "scheduler".to_owned(), removed };
         let purged = Relay::event(&subject::tenant_purged("scheduler"), tenant, Timestamp::now(), purged)?;
         self.relay.add(&mut tx, std::slice::from_ref(&purged)).await?;

@@ -116,13 +116,8 @@ impl Scheduler {
     async fn open_somewhere(&self, new: &NewSession, limits: Limits) -> Result<(String, kiln_domain::InstanceId), String> {
         let nobody = || "No executor offers this runtime now; try again.".to_owned();
         let executor = self.fleet.place_session(&new.runtime, Instant::now()).ok_or_else(nobody)?;
-        let open = OpenSession {
-            tenant_id: new.tenant,
-            session_id: new.id,
-            runtime: new.runtime.clone(),
-            limits,
-            workspace_id: None,
-        };
+        let open =
+            OpenSession { tenant_id: new.tenant, session_id: new.id, runtime: new.runtime.clone(), limits, workspace_id: None };
         match self.bus.request(&subject::control(&executor, "session_open"), &open, OPEN_DEADLINE).await {
             Ok(OpenSessionReply::Opened { instance, .. }) => Ok((executor, instance)),
             Ok(OpenSessionReply::Refused { message }) => Err(message),
@@ -201,8 +196,7 @@ impl Scheduler {
         let executor = executor_of(row)?;
         let tenant = TenantId(row.tenant_id);
         let order = TellSession { session_id: SessionId(row.id), what };
-        let told: SessionKnown =
-            self.bus.request(&subject::control(executor, "session_tell"), &order, TELL_DEADLINE).await?;
+        let told: SessionKnown = self.bus.request(&subject::control(executor, "session_tell"), &order, TELL_DEADLINE).await?;
         if !told.known {
             return Err(accept::session_closed());
         }

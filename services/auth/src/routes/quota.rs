@@ -56,8 +56,8 @@ pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Qu
         max_timeout_ms: None,
         max_memory_bytes: None,
         max_cpu_millis: None,
-        // Nothing of these kinds can be made yet.
         max_sessions: usage.sessions,
+        // Nothing of this kind can be made yet.
         storage_bytes: 0,
     };
     Ok(Json(Quota { limits, used }))

@@ -32,8 +32,7 @@ const KERNEL_FILES: [(&str, &str); 10] = [
     ("kiln_kernel/streams.py", include_str!("../../../runner/driver/kernel/kiln_kernel/streams.py")),
 ];
 /// Makes the shell ahead, in a zygote.
-const KERNEL_WARM: (&str, &str) =
-    ("kiln_kernel/warm.py", include_str!("../../../runner/driver/kernel/kiln_kernel/warm.py"));
+const KERNEL_WARM: (&str, &str) = ("kiln_kernel/warm.py", include_str!("../../../runner/driver/kernel/kiln_kernel/warm.py"));
 /// Where the kernel is in a sandbox.
 const KERNEL: &str = "/kiln/kernel";
 /// Descriptor of the display pipe in the program's process.

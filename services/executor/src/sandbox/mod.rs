@@ -36,8 +36,8 @@ pub use engine::{Ready, Sandboxes};
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::{Question, QuestionKind, Stream};
 pub use run::RunControl;
-pub use session::{AskError, CellReport, Session, SessionControl, SessionEvent, SessionSpec};
 pub use runtime::{Bind, RuntimeCommand, Tier};
+pub use session::{AskError, CellReport, Session, SessionControl, SessionEvent, SessionSpec};
 pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
 #[doc(hidden)]

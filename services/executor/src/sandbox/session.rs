@@ -7,9 +7,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use kiln_domain::{Ended, Limits, Start, TenantId};
 use kiln_runner_protocol::dialogue::{RunReport, Running, Step};
-use kiln_runner_protocol::{
-    Cell, CellEnd, Command, MAX_STDIN_CHUNK_BYTES, Question, STDIN_WINDOW_BYTES, Stream, encode,
-};
+use kiln_runner_protocol::{Cell, CellEnd, Command, MAX_STDIN_CHUNK_BYTES, Question, STDIN_WINDOW_BYTES, Stream, encode};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -17,10 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::cell_verdict::{CellEvidence, cell_verdict};
 use super::engine::Sandboxes;
 use super::prepared::{Lease, Meter, Reader, Started, abandon};
 use super::run::display;
-use super::cell_verdict::{CellEvidence, cell_verdict};
 use super::wire::Counters;
 use super::{InputError, RuntimeCommand, SandboxError};
 
@@ -181,8 +179,7 @@ impl SessionControl {
             patience: Instant::now() + allowed + SLACK,
         };
         self.shared().cell = Some(state);
-        let cell =
-            Cell { code, silent, interactive, timeout_ms: limits.timeout_ms, output_bytes: limits.output_bytes };
+        let cell = Cell { code, silent, interactive, timeout_ms: limits.timeout_ms, output_bytes: limits.output_bytes };
         self.commands.send(Command::Cell(Box::new(cell))).await.map_err(|_| AskError::Closed)
     }
 

@@ -69,7 +69,9 @@ async fn a_cancel_names_its_cause() {
     let Some(fixture) = fixture("session_cancel").await else { return };
     let mut talk = Talk::open(&fixture, &kernel(&fixture).await).await;
     let told = talk
-        .meanwhile("kept = 1\nprint(1)\nwhile True: pass", limits(), |session| session.control.stop_cell(ReasonCode::CancelledByUser))
+        .meanwhile("kept = 1\nprint(1)\nwhile True: pass", limits(), |session| {
+            session.control.stop_cell(ReasonCode::CancelledByUser)
+        })
         .await;
     assert_eq!(told.verdict(), (Status::Cancelled, Some(ReasonCode::CancelledByUser), false));
     assert_eq!(talk.value("kept").await, "1");
@@ -85,7 +87,11 @@ async fn a_new_interpreter_comes_after_an_end() {
     let told = talk.cell("print('last words')\nimport os\nos.system('sleep 60 &')\nos._exit(7)").await;
     assert_eq!(told.verdict(), (Status::Failed, Some(ReasonCode::ExitCode), true));
     assert_eq!((told.ended.exit_code, told.text().as_str()), (Some(7), "last words\n"));
-    assert_eq!(talk.value("import os; os.listdir('.'), {p for p in os.listdir('/proc') if p.isdigit()} <= {'1', str(os.getpid())}").await, "(['file'], True)");
+    assert_eq!(
+        talk.value("import os; os.listdir('.'), {p for p in os.listdir('/proc') if p.isdigit()} <= {'1', str(os.getpid())}")
+            .await,
+        "(['file'], True)"
+    );
     let told = talk.cell("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)").await;
     assert_eq!(told.verdict(), (Status::Failed, Some(ReasonCode::Signal), true));
     assert_eq!(told.ended.signal.as_deref(), Some("SIGSEGV"));

@@ -59,7 +59,10 @@ async fn two_sessions_share_nothing() {
     let kernel = kernel(&fixture).await;
     let (mut one, mut other) = (Talk::open(&fixture, &kernel).await, Talk::open(&fixture, &kernel).await);
     one.cell("secret = 1\nopen('file', 'w').write('x')\nopen('/tmp/file', 'w').write('x')").await.succeeded();
-    assert_eq!(other.value("import os; ('secret' in globals(), os.path.exists('file'), os.listdir('/tmp'))").await, "(False, False, [])");
+    assert_eq!(
+        other.value("import os; ('secret' in globals(), os.path.exists('file'), os.listdir('/tmp'))").await,
+        "(False, False, [])"
+    );
     let random = "import random, uuid; (random.random(), uuid.uuid4())";
     assert_ne!(one.value(random).await, other.value(random).await);
     one.close().await;
@@ -72,13 +75,8 @@ async fn names_are_completed_and_explained() {
     let Some(fixture) = fixture("session_questions").await else { return };
     let mut talk = Talk::open(&fixture, &kernel(&fixture).await).await;
     talk.cell("def measure(width, height=2):\n    'The area.'\nvalues = [1]").await.succeeded();
-    let question = |kind, code: &str| Question {
-        id: 0,
-        kind,
-        code: code.to_owned(),
-        cursor: code.chars().count() as u64,
-        detail: 0,
-    };
+    let question =
+        |kind, code: &str| Question { id: 0, kind, code: code.to_owned(), cursor: code.chars().count() as u64, detail: 0 };
     let deadline = std::time::Duration::from_secs(10);
     let answer = talk.0.control.ask(question(QuestionKind::Complete, "values.app"), deadline).await.unwrap();
     assert_eq!(answer["matches"], serde_json::json!(["values.append"]));

@@ -8,7 +8,9 @@ mod why;
 
 use std::sync::Arc;
 
-use kiln_events::{AttemptSecrets, Claim, Delete, Describe, DescribeReply, Heartbeat, SessionEnded, TenantUsage, UsageSums, subject};
+use kiln_events::{
+    AttemptSecrets, Claim, Delete, Describe, DescribeReply, Heartbeat, SessionEnded, TenantUsage, UsageSums, subject,
+};
 use kiln_runtime::Task;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

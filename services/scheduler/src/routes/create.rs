@@ -162,7 +162,12 @@ impl Scheduler {
     }
 
     /// A repeat of a request whose process died after it had accepted the execution.
-    pub(super) async fn answer_made(&self, caller: &Caller, id: ExecutionId, wait: Option<Duration>) -> Result<Response, Problem> {
+    pub(super) async fn answer_made(
+        &self,
+        caller: &Caller,
+        id: ExecutionId,
+        wait: Option<Duration>,
+    ) -> Result<Response, Problem> {
         let mut tx = self.database.tenant(caller.tenant_id).await?;
         let row = store::load(&mut tx, id).await?;
         tx.commit().await?;

@@ -19,9 +19,9 @@ pub use list::{Filter, list};
 pub use load::{active_total, ceilings, correct_reservations, position, usage, waited_for_runtime};
 pub use record::{ExecutionRow, load, load_for_update, payload};
 pub use session::{
-    NewSession, SessionRow, close_session, delete_session, enter_session, extend_session_leases, forget_sessions,
-    idle_sessions, insert_session, list_sessions, live_of_session, live_sessions, load_session, lost_sessions, opened,
-    session_count, sessions_of_earlier_instance, touch_session,
+    NewSession, SessionRow, close_session, delete_session, enter_session, extend_session_leases, forget_sessions, idle_sessions,
+    insert_session, list_sessions, live_of_session, live_sessions, load_session, lost_sessions, opened, session_count,
+    sessions_of_earlier_instance, touch_session,
 };
 pub use tenant::{
     close_tenant, delete_ended, forget_tenant, not_started, over_budget, request_stop, running, secrets_of_attempt,

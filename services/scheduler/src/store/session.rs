@@ -97,7 +97,13 @@ pub async fn session_count(tx: &mut TenantTx) -> Result<(u32, Option<u32>), sqlx
 }
 
 /// The executor has made it. False when it was closed meanwhile.
-pub async fn opened(tx: &mut TenantTx, id: SessionId, executor: &str, instance: InstanceId, lease_ms: i64) -> Result<bool, sqlx::Error> {
+pub async fn opened(
+    tx: &mut TenantTx,
+    id: SessionId,
+    executor: &str,
+    instance: InstanceId,
+    lease_ms: i64,
+) -> Result<bool, sqlx::Error> {
     let tenant = tx.tenant().0;
     let done = sqlx::query!(
         "UPDATE scheduler.session
@@ -200,7 +206,11 @@ pub async fn delete_session(connection: &mut PgConnection, tenant: TenantId, id:
 }
 
 /// What of the session has not ended, the oldest last. The tenant is locked.
-pub async fn live_of_session(connection: &mut PgConnection, tenant: TenantId, id: SessionId) -> Result<Vec<ExecutionRow>, sqlx::Error> {
+pub async fn live_of_session(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    id: SessionId,
+) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     record_query!(
         "WITH found AS (SELECT * FROM scheduler.execution
             WHERE tenant_id = $1 AND session_id = $2 AND state IN ('queued', 'dispatched', 'running') ORDER BY id FOR UPDATE)",

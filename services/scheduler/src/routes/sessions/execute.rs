@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use kiln_domain::{ExecutionId, Limits, LimitsPatch, SessionId};
 use kiln_events::Payload;
 use kiln_http::auth::Caller;
-use kiln_http::{ApiPath, ApiQuery, Begun, Body, Execution, FieldError, Hold, Idempotency, Keyed, Object, Problem, ProblemDocument};
+use kiln_http::{
+    ApiPath, ApiQuery, Begun, Body, Execution, FieldError, Hold, Idempotency, Keyed, Object, Problem, ProblemDocument,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
