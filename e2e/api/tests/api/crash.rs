@@ -123,3 +123,47 @@ fn check(before: &Value, after: &Value) {
         other => panic!("{other}: {after}"),
     }
 }
+
+#[tokio::test]
+async fn sessions_end_with_their_executor_and_say_so() {
+    let _alone = Visit::alone(MODE).await;
+    let mut kiln = Installation::with_settings(&[SLOTS]);
+    kiln.up();
+    let tenant = kiln.sign_up().await;
+    let session = tenant.post("/sessions", &json!({})).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/sessions/{session}/executions");
+    let sent = |code: &str| tenant.post(&path, &json!({ "code": code }));
+    let running = sent("print('on')\nimport time; time.sleep(60)").await.expect(202).json();
+    let waiting = sent("1").await.expect(202).json();
+    let running = running["id"].as_str().unwrap();
+    tenant.events(running).await.next_of("stdout", Duration::from_secs(20)).await;
+
+    let killed = kiln.kill();
+    let waited_for = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let buried = async || killed.iter().all(waited_for).then_some(());
+    eventually(Duration::from_secs(30), "the dead have been waited for", buried).await;
+    kiln.up();
+
+    let body = json!({"email": tenant.email, "password": PASSWORD});
+    let token = kiln.api().post("/auth/login", &body).await.expect(200).json()["access_token"].clone();
+    let again = kiln.api().with_bearer(token.as_str().unwrap());
+    let closed = async || {
+        let session = again.get(&format!("/sessions/{session}")).await.expect(200).json();
+        (session["status"] == "closed").then_some(session)
+    };
+    let closed = eventually(Duration::from_mins(1), "the session is closed", closed).await;
+    assert_like(&closed, json!({"reason": {"code": "executor_lost", "message": "<string>"}}));
+    for id in [running, waiting["id"].as_str().unwrap()] {
+        let over = async || {
+            let run = again.get(&format!("/executions/{id}")).await.expect(200).json();
+            is_over(run["status"].as_str().unwrap()).then_some(run)
+        };
+        let run = eventually(Duration::from_mins(1), "what it had is over", over).await;
+        assert_like(&run, json!({"status": "lost", "reason": {"code": "executor_lost"}}));
+    }
+    assert_like(&again.post(&path, &json!({"code": "1"})).await.expect(409).json(), json!({"code": "session_closed"}));
+    let session = again.post("/sessions", &json!({})).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/sessions/{session}/executions");
+    let run = again.post(&path, &json!({"code": "1 + 1"})).query("wait_ms", 30_000).await.expect(200).json();
+    assert_like(&run, json!({"status": "succeeded"}));
+}

@@ -68,15 +68,25 @@ impl Api {
 
     /// The answer as JSON.
     pub async fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<T> {
-        let answer = self.send(|| {
+        let answer = self.sent(method, path, body).await?;
+        let body = read(answer, ANSWER_BYTES).await?;
+        serde_json::from_slice(&body).with_context(|| format!("{} gave an answer that this client does not know", self.server))
+    }
+
+    /// Has something done; whatever the answer says beside that it was is left unread.
+    pub async fn done(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<()> {
+        self.sent(method, path, body).await.map(drop)
+    }
+
+    async fn sent(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Response> {
+        self.send(|| {
             let request = self.request(method.clone(), path)?;
             Ok(match body {
                 Some(body) => request.json(body),
                 None => request,
             })
-        });
-        let body = read(answer.await?, ANSWER_BYTES).await?;
-        serde_json::from_slice(&body).with_context(|| format!("{} gave an answer that this client does not know", self.server))
+        })
+        .await
     }
 
     /// A stream of events from after the given one.

@@ -15,6 +15,7 @@ mod program;
 mod run;
 mod save;
 mod server;
+mod sessions;
 mod told;
 
 pub use api::Api;
@@ -33,6 +34,8 @@ pub enum Command {
     Cancel(cancel::Cancel),
     /// Lists the latest runs
     Runs(history::Runs),
+    /// Lists the open sessions, or interrupts, restarts or closes one
+    Sessions(sessions::Sessions),
     /// Tries to break out of the sandboxes, and reports what was held
     Drill(Box<drill::RunDrill>),
 }
@@ -56,6 +59,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(logs) => logs.run().await,
         Command::Cancel(cancel) => cancel.run().await,
         Command::Runs(runs) => runs.run().await,
+        Command::Sessions(sessions) => sessions.run().await,
         Command::Drill(drill) => Box::pin(drill.run()).await,
     }
 }
