@@ -148,6 +148,7 @@ pub struct OutputFile {
 }
 
 /// How one attempt ended: the executor's verdict.
+#[expect(clippy::struct_excessive_bools, reason = "the contract has these fields")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ended {

@@ -140,8 +140,10 @@ impl Scheduler {
         if closed.is_some() {
             for row in store::live_of_session(&mut tx, tenant, id).await? {
                 if row.state == "running" {
-                    // Its executor reports the end; one that is gone lets the lease run out.
-                    store::request_stop(&mut tx, tenant, ExecutionId(row.id), cause).await?;
+                    // Its executor reports the end, as it does of a session that has ended by itself.
+                    if status == Status::Cancelled {
+                        store::request_stop(&mut tx, tenant, ExecutionId(row.id), cause).await?;
+                    }
                     running.push(row);
                     continue;
                 }

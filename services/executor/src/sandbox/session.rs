@@ -134,7 +134,12 @@ async fn begin(started: Started, start: Start, isolation: String, tasks: &TaskTr
             let report = reader.next().await.map_err(|failure| SandboxError::Runner(failure.to_string()))?;
             let report = report.ok_or_else(|| runner("ended before it took cells"))?;
             match running.receive(report).map_err(|error| SandboxError::Runner(error.to_string()))? {
-                Step::Continue(next, RunReport::KernelReady { .. }) => return Ok(next),
+                Step::Continue(next, RunReport::KernelReady { restarted }) => {
+                    if restarted {
+                        tracing::warn!("the first interpreter of a session ended before it took cells; another one does");
+                    }
+                    return Ok(next);
+                }
                 Step::Continue(next, _) => running = next,
                 Step::Over(_) => return Err(SandboxError::Runtime("its interpreter does not take cells".to_owned())),
             }

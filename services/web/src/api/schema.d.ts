@@ -613,6 +613,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's sessions, newest first, closed ones included. */
+        get: operations["listSessions"];
+        put?: never;
+        /** Starts a session: one interpreter, whose variables live on from one execution to the next. */
+        post: operations["createSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One session. */
+        get: operations["getSession"];
+        put?: never;
+        post?: never;
+        /** Closes the session and forgets it. What it ran is kept; what it runs is cancelled. */
+        delete: operations["deleteSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What could stand at the cursor, by the names that the session has. */
+        post: operations["completeInSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/executions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Runs code in the session, after what was sent before.
+         * @description With `wait_ms` the answer is 200 with the ended execution, if it ends in time, else 202.
+         */
+        post: operations["executeInSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/inspect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What the session knows of the object at the cursor: signature, documentation, value. */
+        post: operations["inspectInSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/interrupt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Interrupts what the session runs, as Ctrl-C does; its variables stay. Without effect on an idle session. */
+        post: operations["interruptSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts a new interpreter in the place of the present one: variables are gone, files stay, what runs is cancelled. */
+        post: operations["restartSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenant": {
         parameters: {
             query?: never;
@@ -896,6 +1020,35 @@ export interface components {
             name: string;
             scopes: string[];
         };
+        /** @description A text and a place in it, in characters; its end unless said. */
+        AskInSession: {
+            code: string;
+            /** Format: int64 */
+            cursor?: number | null;
+            /**
+             * Format: int32
+             * @description 0 or 1: how much is told of an object.
+             */
+            detail?: number;
+        };
+        /** @description What an execution of a session may have of its own; the rest is the session's. */
+        CellLimits: {
+            /** Format: int64 */
+            output_bytes?: number | null;
+            /** Format: int64 */
+            timeout_ms?: number | null;
+        };
+        /** @description What could stand at the cursor. */
+        Completion: {
+            /** Format: int64 */
+            cursor_end: number;
+            /**
+             * Format: int64
+             * @description The part of the text that a match replaces, in characters.
+             */
+            cursor_start: number;
+            matches: string[];
+        };
         /** @description What to run. */
         CreateExecution: {
             args?: string[];
@@ -925,6 +1078,20 @@ export interface components {
             stdin?: string;
             workspace_id?: string | null;
         };
+        /** @description What the session is to be. */
+        CreateSession: {
+            /**
+             * Format: int64
+             * @description Closed when it was not used for so long; 30 minutes unless said.
+             */
+            idle_timeout_ms?: number | null;
+            /** @description Of the whole session, but for `timeout_ms` and `output_bytes`, which are each execution's. */
+            limits?: components["schemas"]["LimitsPatch"];
+            name?: string | null;
+            /** @description Id or alias of a Python runtime; the newest Python unless said. */
+            runtime?: string | null;
+            workspace_id?: string | null;
+        };
         CreatedApiKey: components["schemas"]["ApiKey"] & {
             /** @description The whole key. It is shown this once. */
             key: string;
@@ -939,6 +1106,19 @@ export interface components {
             name: string;
             slug: string;
         };
+        /** @description What to run in the session. */
+        ExecuteInSession: {
+            /** @description The cell's text. */
+            code: string;
+            /** @description Keep standard input open for POST /executions/{id}/stdin and the WebSocket. */
+            interactive?: boolean;
+            labels?: {
+                [key: string]: string;
+            };
+            limits?: components["schemas"]["CellLimits"];
+            /** @description Neither counted nor shown as a value. */
+            silent?: boolean;
+        };
         /** @description One run of one program. */
         Execution: {
             /** Format: int32 */
@@ -950,6 +1130,11 @@ export interface components {
              * @description User or API key.
              */
             created_by: string;
+            /**
+             * Format: int64
+             * @description In a session: its number there, once it has ended.
+             */
+            execution_count?: number | null;
             /** Format: int32 */
             exit_code?: number | null;
             /** @description Regular files that the run left in its working directory. */
@@ -972,6 +1157,8 @@ export interface components {
             runtime: string;
             /** Format: uuid */
             session_id?: string | null;
+            /** @description In a session: the interpreter ended with it, so what was defined is gone. */
+            session_restarted: boolean;
             /** @description Name of the signal that ended the program, such as `SIGKILL`. */
             signal?: string | null;
             start?: components["schemas"]["Start"] | null;
@@ -1006,6 +1193,7 @@ export interface components {
             pool: string;
             running: number;
             runtimes: string[];
+            sessions: number;
             /**
              * Format: int64
              * @description Since its last call.
@@ -1032,6 +1220,12 @@ export interface components {
             content: string;
             /** @description Relative to the working directory. */
             path: string;
+        };
+        /** @description What is known of the object at the cursor. */
+        Inspection: {
+            /** @description By mime type. */
+            data: Record<string, never>;
+            found: boolean;
         };
         /** @description An open invitation, as those who administer the tenant see it. */
         Invitation: {
@@ -1243,6 +1437,11 @@ export interface components {
                  * @description User or API key.
                  */
                 created_by: string;
+                /**
+                 * Format: int64
+                 * @description In a session: its number there, once it has ended.
+                 */
+                execution_count?: number | null;
                 /** Format: int32 */
                 exit_code?: number | null;
                 /** @description Regular files that the run left in its working directory. */
@@ -1265,6 +1464,8 @@ export interface components {
                 runtime: string;
                 /** Format: uuid */
                 session_id?: string | null;
+                /** @description In a session: the interpreter ended with it, so what was defined is gone. */
+                session_restarted: boolean;
                 /** @description Name of the signal that ended the program, such as `SIGKILL`. */
                 signal?: string | null;
                 start?: components["schemas"]["Start"] | null;
@@ -1302,6 +1503,7 @@ export interface components {
                 pool: string;
                 running: number;
                 runtimes: string[];
+                sessions: number;
                 /**
                  * Format: int64
                  * @description Since its last call.
@@ -1400,6 +1602,37 @@ export interface components {
                  * @description User or API key.
                  */
                 updated_by: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_Session: {
+            data: {
+                /** Format: date-time */
+                closed_at?: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                created_by: string;
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description An idle session is closed after so long.
+                 */
+                idle_timeout_ms: number;
+                /** Format: date-time */
+                last_active_at: string;
+                limits: components["schemas"]["Limits"];
+                name: string;
+                reason?: components["schemas"]["SessionReason"] | null;
+                runtime: string;
+                status: components["schemas"]["SessionStatus"];
+                /** Format: uuid */
+                workspace_id?: string | null;
             }[];
             next_cursor?: string | null;
         };
@@ -1624,6 +1857,41 @@ export interface components {
             /** @description At most 32 KiB, without NUL. */
             value: string;
         };
+        /** @description An interpreter that lives on. */
+        Session: {
+            /** Format: date-time */
+            closed_at?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            created_by: string;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: int64
+             * @description An idle session is closed after so long.
+             */
+            idle_timeout_ms: number;
+            /** Format: date-time */
+            last_active_at: string;
+            limits: components["schemas"]["Limits"];
+            name: string;
+            reason?: components["schemas"]["SessionReason"] | null;
+            runtime: string;
+            status: components["schemas"]["SessionStatus"];
+            /** Format: uuid */
+            workspace_id?: string | null;
+        };
+        /** @description Why a session is closed: `idle_timeout`, `executor_lost`, `session_failed` or `tenant_suspended`, and plain words. */
+        SessionReason: {
+            code: string;
+            message: string;
+        };
+        /** @enum {string} */
+        SessionStatus: "starting" | "idle" | "busy" | "closed";
         /** @description One of a user's sign-ins, as they see it. */
         SignIn: {
             address: string;
@@ -1815,14 +2083,20 @@ export type AdminTenantPatch = components['schemas']['AdminTenantPatch'];
 export type AllLimits = components['schemas']['AllLimits'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type ApiKeyRequest = components['schemas']['ApiKeyRequest'];
+export type AskInSession = components['schemas']['AskInSession'];
+export type CellLimits = components['schemas']['CellLimits'];
+export type Completion = components['schemas']['Completion'];
 export type CreateExecution = components['schemas']['CreateExecution'];
+export type CreateSession = components['schemas']['CreateSession'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
 export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CurrentTenant = components['schemas']['CurrentTenant'];
+export type ExecuteInSession = components['schemas']['ExecuteInSession'];
 export type Execution = components['schemas']['Execution'];
 export type ExecutorView = components['schemas']['ExecutorView'];
 export type FieldError = components['schemas']['FieldError'];
 export type FileBody = components['schemas']['FileBody'];
+export type Inspection = components['schemas']['Inspection'];
 export type Invitation = components['schemas']['Invitation'];
 export type InvitationRequest = components['schemas']['InvitationRequest'];
 export type Jwk = components['schemas']['Jwk'];
@@ -1846,6 +2120,7 @@ export type PageMember = components['schemas']['Page_Member'];
 export type PageRow = components['schemas']['Page_Row'];
 export type PageRuntime = components['schemas']['Page_Runtime'];
 export type PageSecret = components['schemas']['Page_Secret'];
+export type PageSession = components['schemas']['Page_Session'];
 export type PageSignIn = components['schemas']['Page_SignIn'];
 export type PageTenantRow = components['schemas']['Page_TenantRow'];
 export type PasswordRequest = components['schemas']['PasswordRequest'];
@@ -1864,6 +2139,9 @@ export type Row = components['schemas']['Row'];
 export type Runtime = components['schemas']['Runtime'];
 export type Secret = components['schemas']['Secret'];
 export type SecretValue = components['schemas']['SecretValue'];
+export type Session = components['schemas']['Session'];
+export type SessionReason = components['schemas']['SessionReason'];
+export type SessionStatus = components['schemas']['SessionStatus'];
 export type SignIn = components['schemas']['SignIn'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type SignupRequest = components['schemas']['SignupRequest'];
@@ -3800,6 +4078,717 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description `open` leaves out those that are closed. */
+                status?: string;
+                limit?: string;
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Session"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSession"];
+            };
+        };
+        responses: {
+            /** @description It takes executions; `Location` names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over a quota, named by `code` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    completeInSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskInSession"];
+            };
+        };
+        responses: {
+            /** @description The matches */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Completion"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is closed, or busy */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    executeInSession: {
+        parameters: {
+            query?: {
+                /** @description Answer with the ended execution if it ends within so many milliseconds, at most 60 000. */
+                wait_ms?: number;
+            };
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExecuteInSession"];
+            };
+        };
+        responses: {
+            /** @description It has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Execution"];
+                };
+            };
+            /** @description Accepted; `Location` names it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Execution"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is closed, or the first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Body too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over a quota, named by `code` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inspectInSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskInSession"];
+            };
+        };
+        responses: {
+            /** @description The object */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Inspection"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is closed, or busy */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    interruptSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was told */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restartSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was told */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such session */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session is closed */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
