@@ -284,8 +284,13 @@ impl Executor {
                 task = cells.recv() => task,
                 event = session.events.recv() => match event {
                     // Between cells there is nothing to show.
-                    Some(SessionEvent::Restarted | SessionEvent::Output { .. } | SessionEvent::Display(_)) => continue,
-                    Some(SessionEvent::WaitingForInput(_) | SessionEvent::CellEnded(_)) => continue,
+                    Some(
+                        SessionEvent::Restarted
+                        | SessionEvent::Output { .. }
+                        | SessionEvent::Display(_)
+                        | SessionEvent::WaitingForInput(_)
+                        | SessionEvent::CellEnded(_),
+                    ) => continue,
                     Some(SessionEvent::Closed) | None => break,
                 },
             };

@@ -25,7 +25,7 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         store::close_tenant(&mut tx, tenant).await?;
         tx.commit().await?;
-        self.close_sessions_of(tenant, Closing::TenantDeleted).await?;
+        self.close_sessions_of(tenant, &Closing::TenantDeleted).await?;
         while self.end_a_batch(tenant).await? {}
         if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 {
             return Ok(Outcome::Retry(LOOK_AGAIN));

@@ -65,10 +65,10 @@ impl Closing {
 
 impl Scheduler {
     /// Makes a session and waits until it takes executions, or until its executor has said why it does not.
-    pub(crate) async fn open_session(&self, new: NewSession, hold: &Hold) -> Result<SessionRow, Problem> {
+    pub(crate) async fn open_session(&self, new: &NewSession, hold: &Hold) -> Result<SessionRow, Problem> {
         let (tenant, id) = (new.tenant, new.id);
-        let limits = self.insert_session(&new, hold).await?;
-        let opened = self.open_somewhere(&new, limits).await;
+        let limits = self.insert_session(new, hold).await?;
+        let opened = self.open_somewhere(new, limits).await;
         let (executor, instance) = match opened {
             Ok(opened) => opened,
             Err(why) => {
@@ -152,7 +152,7 @@ impl Scheduler {
             }
         }
         tx.commit().await?;
-        let Some(executor) = closed else { return Ok(false) };
+        let Some(closed) = closed else { return Ok(false) };
         tracing::info!(session = %id, reason = ?closing, "session closed");
         self.relay.send(messages);
         self.wake.notify_one();
@@ -160,19 +160,19 @@ impl Scheduler {
             for row in running {
                 self.give_up_attempt(tenant, ExecutionId(row.id)).await?;
             }
-        } else if let Some(executor) = executor {
+        } else if let Some(executor) = closed.executor_id {
             self.tell_closed(&executor, id, cause).await;
         }
         Ok(true)
     }
 
     /// Closes every session of the tenant.
-    pub(crate) async fn close_sessions_of(&self, tenant: TenantId, closing: Closing) -> anyhow::Result<()> {
+    pub(crate) async fn close_sessions_of(&self, tenant: TenantId, closing: &Closing) -> anyhow::Result<()> {
         let mut tx = self.database.system().await?;
         let sessions = store::live_sessions(&mut tx, tenant).await?;
         tx.commit().await?;
         for session in sessions {
-            self.close_session(tenant, session, &closing).await?;
+            self.close_session(tenant, session, closing).await?;
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ async fn hear(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<serde_json::Va
         tx.commit().await?;
         if news && changed.suspended {
             scheduler.stop_running(tenant_id, ReasonCode::TenantSuspended).await?;
-            scheduler.close_sessions_of(tenant_id, Closing::TenantSuspended).await?;
+            scheduler.close_sessions_of(tenant_id, &Closing::TenantSuspended).await?;
         }
         outcomes.push(Outcome::Done);
     }

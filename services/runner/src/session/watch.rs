@@ -9,6 +9,7 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 
 use super::Session;
 use super::cell::RunningCell;
+use crate::input::Input;
 use crate::link::Link;
 use crate::supervise::{DISK_INTERVAL, WAITING_INTERVAL, interrupted, kill_everything, look_at_disk};
 use crate::waiting::somebody_waits;
@@ -49,7 +50,7 @@ impl Session<'_> {
         }
         let Some(cell) = self.cell.as_mut().filter(|cell| now >= cell.next_waiting_check) else { return Ok(()) };
         cell.next_waiting_check = now + WAITING_INTERVAL;
-        if cell.input.as_ref().and_then(|input| input.idle_pipe()).is_some_and(somebody_waits) {
+        if cell.input.as_ref().and_then(Input::idle_pipe).is_some_and(somebody_waits) {
             cell.waiting = true;
             cell.send(true, link)?;
             link.send(&Report::WaitingForInput(true))?;
@@ -82,7 +83,7 @@ impl Session<'_> {
             let pipe = pipe.as_ref().filter(|_| reads).map_or(nothing, AsFd::as_fd);
             descriptors.push(PollFd::new(pipe, PollFlags::POLLIN));
         }
-        if let Some(pipe) = self.cell.as_ref().and_then(|cell| cell.input.as_ref()).and_then(|input| input.wants_to_write()) {
+        if let Some(pipe) = self.cell.as_ref().and_then(|cell| cell.input.as_ref()).and_then(Input::wants_to_write) {
             descriptors.push(PollFd::new(pipe, PollFlags::POLLOUT));
         }
         ppoll(&mut descriptors, self.time_to_wait(), None).or_else(interrupted).step("poll")?;

@@ -179,13 +179,19 @@ pub async fn touch_session(tx: &mut TenantTx, id: SessionId) -> Result<(), sqlx:
         .map(drop)
 }
 
-/// Closes it; the executor that has it, if it was not closed before. The tenant is locked.
+/// A session that has just been closed.
+pub struct ClosedSession {
+    /// The executor that has it; none when it was never made.
+    pub executor_id: Option<String>,
+}
+
+/// Closes it; none when it was closed before. The tenant is locked.
 pub async fn close_session(
     connection: &mut PgConnection,
     tenant: TenantId,
     id: SessionId,
     reason: &serde_json::Value,
-) -> Result<Option<Option<String>>, sqlx::Error> {
+) -> Result<Option<ClosedSession>, sqlx::Error> {
     let row = sqlx::query_scalar!(
         "UPDATE scheduler.session SET state = 'closed', reason = $3, closed_at = now(), lease_expires_at = NULL
          WHERE id = $1 AND tenant_id = $2 AND state <> 'closed' RETURNING executor_id",
@@ -195,7 +201,7 @@ pub async fn close_session(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row)
+    Ok(row.map(|executor_id| ClosedSession { executor_id }))
 }
 
 pub async fn delete_session(connection: &mut PgConnection, tenant: TenantId, id: SessionId) -> Result<bool, sqlx::Error> {
