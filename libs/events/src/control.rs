@@ -119,6 +119,8 @@ pub enum RetryReply {
     Accepted(Box<ExecutionRecord>),
     StillLive,
     NotFound,
+    /// The workspace that the first one ran in has been deleted.
+    WorkspaceGone,
     /// The tenant's quota that is spent, by its API code.
     OverQuota {
         code: String,
@@ -180,6 +182,9 @@ pub struct TenantUsageReply {
     pub queued: u64,
     pub executions_last_minute: u64,
     pub cpu_ms_today: u64,
+    /// Files kept in workspaces.
+    #[serde(default)]
+    pub storage_bytes: u64,
 }
 
 /// By what [`UsageSums`] are grouped.
@@ -205,6 +210,9 @@ pub struct UsageSums {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageSumsReply {
     pub rows: Vec<UsageRow>,
+    /// Files kept in workspaces now.
+    #[serde(default)]
+    pub storage_bytes: u64,
 }
 
 /// Sums over executions that ended, from the kernel's counters.

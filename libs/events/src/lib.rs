@@ -10,6 +10,7 @@ mod frame;
 pub mod subject;
 mod task;
 mod tenant;
+mod workspace;
 
 pub use control::{
     AWAIT_ENDED, AWAIT_LIVE, Administer, AdministerReply, AttemptSecrets, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply,
@@ -22,6 +23,10 @@ pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
 pub use task::{InputFile, Payload, PayloadSource, Task};
 pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};
+pub use workspace::{
+    ChangeWorkspace, ChangeWorkspaceReply, DeleteWorkspace, DeleteWorkspaceReply, GoneWorkspaces, GoneWorkspacesReply,
+    OpenWorkspace, WorkspaceRecord, WorkspaceReply, WorkspaceUsed, WorkspaceUsedReply,
+};
 
 mod base64_bytes {
     //! Bytes as base64 text inside JSON.

@@ -28,6 +28,8 @@ pub struct TenantQuota {
     pub max_memory_bytes: Option<u64>,
     #[serde(default)]
     pub max_cpu_millis: Option<u64>,
+    #[serde(default)]
+    pub storage_bytes: Option<u64>,
 }
 
 /// A tenant is gone; whatever there is of it is to be ended and removed.

@@ -61,7 +61,7 @@ impl Split {
     pub fn addresses(&self) -> Arc<Addresses> {
         let url = |name| self.services.iter().find(|serving| serving.name == name).map(|serving| serving.url.clone());
         let url = |name| url(name).expect("every service was started");
-        Arc::new(Addresses { auth: url("auth"), scheduler: url("scheduler"), result: url("result") })
+        Arc::new(Addresses { auth: url("auth"), scheduler: url("scheduler"), result: url("result"), executor: url("executor") })
     }
 
     fn wait_until_ready(&mut self) {

@@ -126,6 +126,7 @@ impl OwnQuota {
             max_timeout_ms: amount(self.max_timeout_ms),
             max_memory_bytes: amount(self.max_memory_bytes),
             max_cpu_millis: amount(self.max_cpu_millis),
+            storage_bytes: amount(self.storage_bytes),
         }
     }
 }

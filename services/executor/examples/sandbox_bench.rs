@@ -86,6 +86,7 @@ fn spec(code: &str, runtime: &str) -> RunSpec {
         interactive: false,
         files: Vec::new(),
         limits: Limits { memory_bytes, ..Limits::DEFAULT },
+        workspace: None,
     }
 }
 

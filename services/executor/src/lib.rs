@@ -7,10 +7,12 @@ mod files;
 mod heartbeat;
 mod live;
 mod output;
+mod routes;
 pub mod runtimes;
 pub mod sandbox;
 mod stdin;
 mod worker;
+mod workspaces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +20,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use kiln_bus::Bus;
 use kiln_domain::InstanceId;
+use kiln_http::auth::Verifier;
 use kiln_runtime::{Deps, Service, Task};
 use tokio_util::sync::CancellationToken;
-use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
+pub use routes::api;
 use live::LiveRuns;
 use runtimes::{Runtimes, RuntimesConfig};
 use sandbox::{SandboxConfig, Sandboxes};
+use workspaces::Workspaces;
 
 /// What every part of the executor shares.
 pub(crate) struct Executor {
@@ -40,6 +44,7 @@ pub(crate) struct Executor {
     sandboxes: Sandboxes,
     runtimes: Runtimes,
     live: LiveRuns,
+    workspaces: Workspaces,
     /// The scheduler has answered a call: it knows this executor and its runtimes.
     known: AtomicBool,
     /// Cancelled when no further work is to be taken.
@@ -63,6 +68,9 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let mut runtimes = RuntimesConfig::new(config.data_dir.clone());
     runtimes.environments.clone_from(&config.environments);
     let runtimes = Runtimes::open(runtimes).await.context("runtimes")?;
+    let workspaces = Workspaces::open(sandboxes.clone(), deps.bus.clone(), config.data_dir.join("workspaces"));
+    let workspaces = workspaces.context("workspaces")?;
+    let verifier = Verifier::new(deps.bus.clone());
     let executor = Arc::new(Executor {
         id: config.id(),
         instance: InstanceId::generate(),
@@ -73,6 +81,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         sandboxes,
         runtimes,
         live: LiveRuns::default(),
+        workspaces,
         known: AtomicBool::new(false),
         shutdown: deps.shutdown.clone(),
     });
@@ -86,7 +95,10 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     };
     let mut tasks = vec![worker::task(&executor), heartbeat::task(&executor), environments(&executor)];
     tasks.extend(control::tasks(&executor));
-    Ok(Service { name: "executor", routes: OpenApiRouter::new(), tasks, ready })
+    let routes = routes::router(routes::AppState { workspaces: executor.workspaces.clone(), verifier: verifier.clone() });
+    tasks.push(Task::new("executor-verifier", verifier.run(deps.shutdown.clone())));
+    tasks.push(keep_workspaces(&executor));
+    Ok(Service { name: "executor", routes, tasks, ready })
 }
 
 impl Executor {
@@ -107,6 +119,15 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// Unmounts and removes what is not needed, until the last run has ended.
+fn keep_workspaces(executor: &Arc<Executor>) -> Task {
+    let executor = Arc::clone(executor);
+    Task::new("executor-workspaces", async move {
+        executor.workspaces.keep(executor.shutdown.clone()).await;
+        Ok(())
+    })
 }
 
 /// Makes the environments that are missing, in the background.

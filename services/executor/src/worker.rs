@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::live::LiveEntry;
 use crate::output::{OutputLost, OutputPublisher};
-use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream};
+use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
+use crate::workspaces::{OpenError, Opened};
 use crate::{Executor, files, stdin};
 
 /// How long an idle worker's pull waits at the bus.
@@ -99,6 +100,13 @@ impl Executor {
             }
         };
         let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
+        let workspace = match self.workspace_of(tenant, &attempt).await {
+            Ok(workspace) => workspace,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), execution = %attempt.execution_id, "its workspace cannot be had here; it is delivered again");
+                return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
+            }
+        };
         // Listed before it is claimed, so that a stop that comes at once finds it.
         let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
         let ready = if attempt.has_secrets {
@@ -107,7 +115,7 @@ impl Executor {
                 return;
             }
             match self.with_secrets(live, payload).await {
-                Ok(payload) => self.sandbox(tenant, &attempt, payload).await,
+                Ok(payload) => self.sandbox(tenant, &attempt, payload, workspace.as_ref()).await,
                 Err(error) => {
                     // Without its secrets it is not started; the lease runs out and the scheduler decides.
                     tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
@@ -116,13 +124,22 @@ impl Executor {
             }
         } else {
             // Nothing of the program runs before the grant; its sandbox is made ready meanwhile.
-            let (granted, ready) = tokio::join!(self.granted(live, &message, &entry), self.sandbox(tenant, &attempt, payload));
+            let sandbox = self.sandbox(tenant, &attempt, payload, workspace.as_ref());
+            let (granted, ready) = tokio::join!(self.granted(live, &message, &entry), sandbox);
             if !granted {
                 return;
             }
             ready
         };
-        Box::pin(self.attempt(tenant, attempt, ready, &entry)).await;
+        Box::pin(self.attempt(tenant, attempt, ready, &entry, workspace)).await;
+    }
+
+    /// The workspace that the run is to be in, mounted.
+    async fn workspace_of(&self, tenant: TenantId, attempt: &Attempt) -> Result<Option<Opened>, OpenError> {
+        match attempt.workspace_id {
+            Some(workspace) => self.workspaces.mount(tenant, workspace).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Claims the attempt and answers its message; true when it is this executor's from here on.
@@ -175,7 +192,14 @@ impl Executor {
     }
 
     /// Runs the attempt to its end and reports it.
-    async fn attempt(&self, tenant: TenantId, attempt: Attempt, ready: Result<Ready, SandboxError>, entry: &LiveEntry) {
+    async fn attempt(
+        &self,
+        tenant: TenantId,
+        attempt: Attempt,
+        ready: Result<Ready, SandboxError>,
+        entry: &LiveEntry,
+        workspace: Option<Opened>,
+    ) {
         let subject = subject::output(tenant, attempt.execution_id);
         let mut output = OutputPublisher::new(self.bus.clone(), subject, attempt.attempt);
         let end = match self.run(&attempt, ready, entry, &mut output).await {
@@ -186,6 +210,9 @@ impl Executor {
                 return;
             }
         };
+        if let Some(Opened { record, workspace }) = workspace {
+            self.workspaces.report(tenant, record.id, &workspace).await;
+        }
         let last_seq = match output.finish().await {
             Ok(last_seq) => last_seq,
             Err(error) => {
@@ -261,7 +288,13 @@ impl Executor {
         }
     }
 
-    async fn sandbox(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Ready, SandboxError> {
+    async fn sandbox(
+        &self,
+        tenant: TenantId,
+        attempt: &Attempt,
+        payload: Payload,
+        workspace: Option<&Opened>,
+    ) -> Result<Ready, SandboxError> {
         let runtime = self.runtimes.resolve(&attempt.runtime).map_err(|error| SandboxError::Runtime(error.to_string()))?;
         let spec = RunSpec {
             execution: attempt.execution_id,
@@ -274,6 +307,10 @@ impl Executor {
             interactive: attempt.interactive,
             files: payload.files.into_iter().map(|file| InputFile { path: file.path, content: file.content }).collect(),
             limits: attempt.limits,
+            workspace: workspace.map(|Opened { record, workspace }| WorkspaceUse {
+                workspace: Arc::clone(workspace),
+                max_file_bytes: record.max_file_bytes,
+            }),
         };
         self.sandboxes.ready(spec, &runtime.command).await
     }

@@ -18,6 +18,7 @@ mod runtimes;
 mod secrets;
 mod store;
 mod tenants;
+mod workspaces;
 
 use std::sync::Arc;
 

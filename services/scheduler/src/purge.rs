@@ -38,7 +38,9 @@ impl Scheduler {
         }
         let mut tx = self.database.system().await?;
         let usage_rows = store::forget_tenant(&mut tx, tenant).await?;
-        let removed = BTreeMap::from([("executions".to_owned(), executions), ("usage_rows".to_owned(), usage_rows)]);
+        let workspaces = store::forget_workspaces(&mut tx, tenant).await?;
+        let removed = [("executions", executions), ("usage_rows", usage_rows), ("workspaces", workspaces)];
+        let removed = BTreeMap::from(removed.map(|(what, count)| (what.to_owned(), count)));
         let purged = TenantPurged { service: "scheduler".to_owned(), removed };
         let purged = Relay::event(&subject::tenant_purged("scheduler"), tenant, Timestamp::now(), purged)?;
         self.relay.add(&mut tx, std::slice::from_ref(&purged)).await?;

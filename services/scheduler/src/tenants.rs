@@ -62,13 +62,13 @@ async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &Tena
     let amount = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
     let done = sqlx::query!(
         "INSERT INTO scheduler.tenant AS t (tenant_id, suspended, max_concurrent, max_queued, executions_per_minute,
-            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, told_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, storage_bytes, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (tenant_id) DO UPDATE
          SET suspended = EXCLUDED.suspended, max_concurrent = EXCLUDED.max_concurrent, max_queued = EXCLUDED.max_queued,
              executions_per_minute = EXCLUDED.executions_per_minute, cpu_ms_per_day = EXCLUDED.cpu_ms_per_day,
              max_timeout_ms = EXCLUDED.max_timeout_ms, max_memory_bytes = EXCLUDED.max_memory_bytes,
-             max_cpu_millis = EXCLUDED.max_cpu_millis, told_at = EXCLUDED.told_at
+             max_cpu_millis = EXCLUDED.max_cpu_millis, storage_bytes = EXCLUDED.storage_bytes, told_at = EXCLUDED.told_at
          WHERE t.told_at < EXCLUDED.told_at AND NOT t.deleted",
         tenant.0,
         changed.suspended,
@@ -79,6 +79,7 @@ async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &Tena
         amount(quota.max_timeout_ms),
         amount(quota.max_memory_bytes),
         amount(quota.max_cpu_millis),
+        amount(quota.storage_bytes),
         at.to_sqlx() as _,
     )
     .execute(&mut **tx)

@@ -11,7 +11,10 @@ pub enum Permission {
     /// Cancel, retry and delete those of others in the tenant.
     ExecutionsManage,
     FilesRead,
+    /// Make workspaces; write files, change and delete workspaces of one's own.
     FilesWrite,
+    /// Change and delete workspaces of others in the tenant.
+    FilesManage,
     SessionsRead,
     SessionsWrite,
     /// See the current tenant, its limits and what it uses.
@@ -39,12 +42,13 @@ struct Rule {
 }
 
 impl Permission {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ExecutionsRead,
         Self::ExecutionsWrite,
         Self::ExecutionsManage,
         Self::FilesRead,
         Self::FilesWrite,
+        Self::FilesManage,
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::TenantRead,
@@ -64,6 +68,7 @@ impl Permission {
             Self::ExecutionsManage => rule(Role::Admin, &[Scope::ExecutionsWrite]),
             Self::FilesRead => rule(Role::Viewer, &[Scope::FilesRead]),
             Self::FilesWrite => rule(Role::Member, &[Scope::FilesWrite]),
+            Self::FilesManage => rule(Role::Admin, &[Scope::FilesWrite]),
             Self::SessionsRead => rule(Role::Viewer, &[Scope::SessionsWrite]),
             Self::SessionsWrite => rule(Role::Member, &[Scope::SessionsWrite]),
             Self::TenantRead => rule(Role::Viewer, &Scope::ALL),

@@ -56,9 +56,9 @@ pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Qu
         max_timeout_ms: None,
         max_memory_bytes: None,
         max_cpu_millis: None,
-        // Nothing of these kinds can be made yet.
+        // Nothing of this kind can be made yet.
         max_sessions: 0,
-        storage_bytes: 0,
+        storage_bytes: usage.storage_bytes,
     };
     Ok(Json(Quota { limits, used }))
 }

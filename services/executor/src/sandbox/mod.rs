@@ -16,10 +16,13 @@ mod pool;
 mod prepared;
 mod run;
 mod runtime;
+mod script;
 mod spawner;
 mod stdin;
+mod trash;
 mod verdict;
 mod wire;
+mod workspace;
 mod zygotes;
 
 use std::collections::BTreeMap;
@@ -39,6 +42,13 @@ pub use spawner::{WORKSPACE, spawner_main};
 pub use wire::Failure;
 #[doc(hidden)]
 pub use wire::Omitted;
+pub use workspace::{Space, Upload, Workspace, WorkspaceUse};
+pub(crate) use files::open_below;
+pub(crate) use script::is_place;
+pub(crate) use artifacts::shown as shown_path;
+pub(crate) use host::has_loop_disks;
+pub(crate) use spawner::FILES_ID;
+pub(crate) use trash::remove;
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -73,6 +83,8 @@ pub struct RunSpec {
     pub interactive: bool,
     pub files: Vec<InputFile>,
     pub limits: Limits,
+    /// The working directory, when it is one that lives on.
+    pub workspace: Option<WorkspaceUse>,
 }
 
 /// A file that is there when the program starts.

@@ -21,16 +21,32 @@ pub const MAX_PACKET_BYTES: usize = 64 * 1024;
 /// Name of a sandbox, or a zygote, between engine and spawner; never used twice.
 pub type SandboxId = u64;
 
+/// Name of a workspace's mount, from the same numbers.
+pub type MountId = u64;
+
+/// A workspace in place of a disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub mount: MountId,
+    /// Over which name in it the sandbox's own program is mounted, when it has one.
+    pub script: Option<String>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// The first one: where to work, and which tier the operator accepts.
     Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String>, without: Option<Omitted> },
     /// Make a sandbox; the answer carries the runner's stream.
-    Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64 },
+    Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64, workspace: Option<Shown> },
     /// Start an interpreter that makes sandboxes by forking; answered when it has imported what it is to.
     Zygote { id: SandboxId, binds: Vec<Bind>, argv: Vec<String>, env: Vec<(String, String)> },
     /// Make a sandbox by that zygote; answered as `Make`.
-    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, confinement: Confinement },
+    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, workspace: Option<Shown>, confinement: Confinement },
+    /// Mount a workspace's image. The answer carries a stream, by which the mount's directory comes, or in words why it
+    /// does not. The named scripts have no place in it yet.
+    Mount { id: MountId, image: PathBuf, scripts: Vec<String> },
+    /// Take such a mount away; sandboxes that show it keep it.
+    Unmount { id: MountId },
     /// End a zygote, not the sandboxes that it has made.
     EndZygote { id: SandboxId },
     /// Set a sandbox's limits, before its program is sent.
@@ -65,6 +81,9 @@ pub enum Answer {
     Made {
         id: SandboxId,
         owner: Option<u32>,
+    },
+    Mounting {
+        id: MountId,
     },
     /// The zygote waits; it has these top-level modules that its interpreter has not at its start.
     ZygoteReady {

@@ -72,6 +72,9 @@ impl Results {
         let record = match self.ask_retry(&retry).await? {
             RetryReply::Accepted(record) => *record,
             RetryReply::StillLive => return Err(Problem::conflict("not_ended", "The execution has not ended.")),
+            RetryReply::WorkspaceGone => {
+                return Err(Problem::conflict("workspace_gone", "The workspace that the execution ran in has been deleted."));
+            }
             RetryReply::NotFound => return Err(Problem::not_found()),
             RetryReply::OverQuota { code, detail } => return Err(Problem::over_quota(&code, detail)),
         };

@@ -6,7 +6,7 @@ use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, MakeSandbox, OwnMount, WORKSPACE_MARK};
+use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, MakeSandbox, OwnMount, SCRIPT_SOURCE, WORKSPACE_MARK};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
@@ -63,6 +63,9 @@ impl Sandbox {
         }
         if let Some(socket) = self.disk.take() {
             move_mount(&receive_disk(&socket)?, &self.wanted.directory).step("move the disk in")?;
+        }
+        if let Some(script) = &self.wanted.script {
+            mount_script(&format!("{}/{script}", self.wanted.directory))?;
         }
         self.hand_over()?;
         self.ends = Some(Ends::new().step("pipes")?);
@@ -150,6 +153,26 @@ fn receive_disk(socket: &OwnedFd) -> Result<OwnedFd, Failed> {
         .next()
         .filter(|_| said == [DISK_MARK])
         .ok_or_else(|| Failed { step: "disk", detail: String::from_utf8_lossy(said).into_owned() })
+}
+
+/// Mounts an empty file of the sandbox's own over one that is there.
+fn mount_script(target: &str) -> Result<(), Failed> {
+    let mode = Mode::from_bits_truncate(0o644);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    drop(nix::fcntl::open(SCRIPT_SOURCE, flags, mode).step("program's file")?);
+    move_mount(&clone_tree(SCRIPT_SOURCE).step("program's file")?, target).step("program's file")?;
+    nix::unistd::unlink(SCRIPT_SOURCE).step("program's file")
+}
+
+#[expect(unsafe_code, reason = "open_tree has no safe wrapper")]
+fn clone_tree(source: &str) -> nix::Result<OwnedFd> {
+    let source = CString::new(source).map_err(|_| Errno::EINVAL)?;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: the path is a valid C string for the length of the call.
+    let result = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) })?;
+    let descriptor = i32::try_from(result).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 #[expect(unsafe_code, reason = "move_mount has no safe wrapper")]

@@ -53,6 +53,8 @@ impl Scheduler {
             Err(problem) if problem.status() == StatusCode::TOO_MANY_REQUESTS || problem.status() == StatusCode::FORBIDDEN => {
                 Ok(RetryReply::OverQuota { code: problem.code().to_owned(), detail: problem.detail().to_owned() })
             }
+            // The only field that can have become wrong.
+            Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => Ok(RetryReply::WorkspaceGone),
             Err(problem) => anyhow::bail!("retry was not accepted: {problem:?}"),
         }
     }

@@ -7,8 +7,9 @@ mod files;
 mod limits;
 mod list;
 mod runtimes;
+mod workspaces;
 
-pub use body::NO_SECRET;
+pub use body::{NO_SECRET, NO_WORKSPACE};
 
 use std::sync::Arc;
 
@@ -50,4 +51,5 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runtimes::list_runtimes))
         .routes(routes!(limits::get_limits))
         .routes(routes!(executors::list_executors))
+        .routes(routes!(workspaces::create_workspace, workspaces::list_workspaces))
 }

@@ -43,6 +43,7 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
         queued: count(held.queued),
         executions_last_minute: count(held.minute),
         cpu_ms_today: u64::try_from(held.cpu_ms_spent).unwrap_or(0),
+        storage_bytes: 0,
     }))
 }
 

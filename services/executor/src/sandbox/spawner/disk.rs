@@ -89,12 +89,18 @@ pub fn mounted_copy(template: &File, directory: &Path, owner: Option<u32>) -> Re
     let image =
         File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory).step("disk copy")?;
     copy_used_blocks(template, &image).step("disk copy")?;
-    let device = attach(&image).step("loop device")?;
-    let mount = mount::detached("ext4", &device.path, "noinit_itable").step("mount the disk")?;
+    let mount = mount_image(&image, "disk")?;
     unlinkat(&mount, "lost+found", UnlinkatFlags::RemoveDir).step("empty disk")?;
     let (user, group) = (owner.map(Uid::from_raw), owner.map(Gid::from_raw));
     fchownat(&mount, "", user, group, AtFlags::AT_EMPTY_PATH).step("working directory's owner")?;
     Ok(mount)
+}
+
+/// Mounts a file system in a file, at no place yet. The device holds the open file, with its lock, for as long as
+/// anything of the mount is there.
+pub fn mount_image(image: &File, what: &str) -> Result<OwnedFd, Failure> {
+    let device = attach(image).step("loop device")?;
+    mount::detached("ext4", &device.path, "noinit_itable").step(format!("mount the {what}"))
 }
 
 /// Forks a process that makes a [`mounted_copy`] and sends it; gives the end where it comes.
@@ -112,7 +118,7 @@ pub fn send_mounted_copy(template: &File, directory: &Path, owner: u32) -> Resul
 }
 
 /// When nobody takes it any more, it goes with this process.
-fn send_mount(socket: &UnixStream, mount: &OwnedFd) -> nix::Result<()> {
+pub fn send_mount(socket: &UnixStream, mount: &OwnedFd) -> nix::Result<()> {
     let descriptors = [mount.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
     let mark = [IoSlice::new(&[DISK_MARK])];

@@ -13,6 +13,7 @@ use super::child::working_directory;
 use super::disk::Templates;
 use super::root;
 use super::table::Table;
+use super::workspace::Workspaces;
 use crate::sandbox::cgroup::{self, Groups};
 use crate::sandbox::host::{self, Isolation, Tier};
 use crate::sandbox::wire::{Failure, Omitted, Step};
@@ -48,8 +49,9 @@ pub fn open(
     let library = Some(runner_path.with_file_name(ZYGOTE_LIBRARY_NAME)).filter(|path| tier.has_groups() && path.exists());
     let root = root::build(&directory.join("root"), library.as_deref())?;
     let templates = tier.has_disks().then(|| Templates::open(&directory)).transpose()?;
+    let workspaces = tier.has_disks().then(|| Workspaces::open(&directory)).transpose()?;
     let isolation = Isolation { tier: tier.name().to_owned(), controls };
-    let table = Table::new(tier, root, directory, runner, groups, templates, lock);
+    let table = Table::new(tier, root, directory, runner, groups, templates, workspaces, lock);
     Ok((table.without(without), isolation))
 }
 

@@ -40,7 +40,14 @@ const SCHEDULER: Access = Access {
     deny: &[ADMIN],
 };
 const EXECUTOR: Access = Access {
-    publish: &["kiln.event.v1.executor.>", "kiln.output.v1.>", "kiln.control.v1.scheduler.>"],
+    // Of auth it may ask what every verifier of callers asks, and nothing else.
+    publish: &[
+        "kiln.event.v1.executor.>",
+        "kiln.output.v1.>",
+        "kiln.control.v1.scheduler.>",
+        "kiln.control.v1.auth.keys",
+        "kiln.control.v1.auth.api_key",
+    ],
     subscribe: &["kiln.stdin.v1.>", "kiln.event.v1.>", "kiln.control.v1.>"],
     deny: &[],
 };
