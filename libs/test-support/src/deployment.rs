@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn routes_are_split_by_prefix() {
         let to = |name: &str| format!("http://{name}");
-        let addresses = Addresses { auth: to("auth"), scheduler: to("scheduler"), result: to("result"), executor: to("executor") };
+        let addresses =
+            Addresses { auth: to("auth"), scheduler: to("scheduler"), result: to("result"), executor: to("executor") };
         for (path, url) in [
             ("/executions?limit=2", "http://scheduler/api/v1/executions?limit=2"),
             ("/executions/7/events", "http://result/api/v1/executions/7/events"),

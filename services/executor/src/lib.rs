@@ -25,8 +25,8 @@ use kiln_runtime::{Deps, Service, Task};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
-pub use routes::api;
 use live::LiveRuns;
+pub use routes::api;
 use runtimes::{Runtimes, RuntimesConfig};
 use sandbox::{SandboxConfig, Sandboxes};
 use workspaces::Workspaces;
@@ -45,6 +45,7 @@ pub(crate) struct Executor {
     runtimes: Runtimes,
     live: LiveRuns,
     workspaces: Workspaces,
+    verifier: Verifier,
     /// The scheduler has answered a call: it knows this executor and its runtimes.
     known: AtomicBool,
     /// Cancelled when no further work is to be taken.
@@ -82,6 +83,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         runtimes,
         live: LiveRuns::default(),
         workspaces,
+        verifier: verifier.clone(),
         known: AtomicBool::new(false),
         shutdown: deps.shutdown.clone(),
     });
@@ -113,6 +115,9 @@ impl Executor {
     fn ready(&self) -> Result<(), String> {
         if !self.bus.is_connected() {
             return Err("NATS is not connected".to_owned());
+        }
+        if !self.verifier.is_ready() {
+            return Err("the auth service has not given its keys yet".to_owned());
         }
         if !self.known.load(Ordering::Relaxed) {
             return Err("the scheduler has not answered yet".to_owned());

@@ -7,5 +7,6 @@ mod crash;
 mod many;
 mod suite;
 mod up;
+mod workspace_crash;
 
 const MODE: kiln_test_support::Mode = kiln_test_support::Mode::All;

@@ -55,10 +55,9 @@ pub async fn list_files(
     let after = query.cursor.as_deref().map(parse_cursor).transpose()?;
     let directory = directory(query.path.as_deref())?;
     let opened = state.workspaces.mount(caller.tenant_id, id).await?;
-    let mut found = blocking(move || {
-        workspaces::list(&opened.workspace, directory.as_ref(), query.recursive, after.as_deref(), limit + 1)
-    })
-    .await?;
+    let mut found =
+        blocking(move || workspaces::list(&opened.workspace, directory.as_ref(), query.recursive, after.as_deref(), limit + 1))
+            .await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = if more { found.last().map(|(path, _)| cursor(path)) } else { None };

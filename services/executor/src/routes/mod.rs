@@ -60,8 +60,7 @@ impl Named {
         let workspace = segments.next().and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
         let rest = segments.nth(1).unwrap_or_default();
         let path = rest.strip_suffix(operation).filter(|path| !path.is_empty()).ok_or_else(Problem::not_found)?;
-        let path = WorkspacePath::parse_encoded(path)
-            .map_err(|fault| Problem::invalid_field("path", fault.to_string()))?;
+        let path = WorkspacePath::parse_encoded(path).map_err(|fault| Problem::invalid_field("path", fault.to_string()))?;
         Ok(Self { workspace, path })
     }
 }

@@ -81,9 +81,8 @@ pub async fn change_workspace(
     ApiJson(patch): ApiJson<PatchWorkspace>,
 ) -> Result<Json<Workspace>, Problem> {
     let record = find_to_change(&state.workspaces, &caller, id).await?;
-    let bad_name = |name: &String| {
-        name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control)
-    };
+    let bad_name =
+        |name: &String| name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control);
     if patch.name.as_ref().is_some_and(bad_name) {
         return Err(Problem::invalid_field("/name", "must have 1 to 200 characters, none of them a control character"));
     }

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::{Artifact, script};
 use super::files::{Version, Written, open_below};
+use super::{Artifact, script};
 
 /// Files and bytes that one run may leave.
 const MAX_FILES: usize = 1000;

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::Spawner;
 use super::artifacts::Since;
+use super::client::Spawner;
 use super::controls::{confinement, file_bytes};
 use super::imports::tier_for;
 use super::pool::{Key, Pool};
@@ -25,6 +25,9 @@ use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxCon
 
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A workspace with no more room than this is full: the file system may keep a few blocks for its own tables.
+const NEARLY_BYTES: u64 = 256 << 10;
 
 /// What every program finds in its environment; the runtime's and the run's own variables override it.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -183,11 +186,13 @@ impl Sandboxes {
     pub async fn ready(&self, spec: RunSpec, runtime: &Arc<RuntimeCommand>) -> Result<Ready, SandboxError> {
         check(&spec, runtime)?;
         let used = match spec.workspace.clone() {
-            Some(used) => Some(blocking({
-                let name = runtime.script_name.clone();
-                move || InUse::begin(used, &name)
-            })
-            .await?),
+            Some(used) => Some(
+                blocking({
+                    let name = runtime.script_name.clone();
+                    move || InUse::begin(used, &name)
+                })
+                .await?,
+            ),
             None => None,
         };
         let key = self.0.key(&spec, runtime, used.as_ref());
@@ -205,7 +210,7 @@ impl Sandboxes {
                 (blocking(move || Ok(files::write(directory.as_fd(), owner, &inputs)?)).await?, None)
             }
             Some(used) => {
-                limits.disk_bytes = used.capacity_bytes;
+                limits.disk_bytes = used.capacity_bytes.saturating_sub(NEARLY_BYTES);
                 blocking(move || {
                     script::write(directory.as_fd(), owner, &script.path, &script.content)?;
                     used.give(&spec.files)
@@ -354,9 +359,7 @@ impl InUse {
 }
 
 /// Does what touches files where blocking is allowed.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,
-) -> Result<T, SandboxError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static) -> Result<T, SandboxError> {
     tokio::task::spawn_blocking(work).await.map_err(|error| SandboxError::Runner(error.to_string()))?
 }
 

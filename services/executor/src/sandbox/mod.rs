@@ -33,22 +33,22 @@ use jiff::Timestamp;
 use kiln_domain::{Ended, ExecutionId, Limits, Start, TenantId};
 use tokio::sync::mpsc;
 
+pub(crate) use artifacts::shown as shown_path;
 pub use engine::{Ready, Sandboxes};
+pub(crate) use files::open_below;
+pub(crate) use host::has_loop_disks;
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::Stream;
 pub use run::RunControl;
 pub use runtime::{Bind, RuntimeCommand, Tier};
+pub(crate) use script::is_place;
+pub(crate) use spawner::FILES_ID;
 pub use spawner::{WORKSPACE, spawner_main};
+pub(crate) use trash::remove;
 pub use wire::Failure;
 #[doc(hidden)]
 pub use wire::Omitted;
 pub use workspace::{Space, Upload, Workspace, WorkspaceUse};
-pub(crate) use files::open_below;
-pub(crate) use script::is_place;
-pub(crate) use artifacts::shown as shown_path;
-pub(crate) use host::has_loop_disks;
-pub(crate) use spawner::FILES_ID;
-pub(crate) use trash::remove;
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]

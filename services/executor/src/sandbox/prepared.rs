@@ -177,7 +177,9 @@ impl Prepared {
         let lease = Lease { spawner: spawner.clone(), id: spawner.next_id(), finished: false };
         let made = match zygote {
             None => spawner.make(lease.id, key.binds.clone(), key.disk_bytes, key.workspace.clone()).await?,
-            Some((zygote, confinement)) => spawner.fork(lease.id, zygote, key.disk_bytes, key.workspace.clone(), confinement).await?,
+            Some((zygote, confinement)) => {
+                spawner.fork(lease.id, zygote, key.disk_bytes, key.workspace.clone(), confinement).await?
+            }
         };
         let greeted = tokio::time::timeout(MAKE_DEADLINE, greet(made.stream)).await;
         match greeted.unwrap_or_else(|_| Err(Failure::new("make", "took too long"))) {

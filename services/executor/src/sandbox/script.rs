@@ -59,9 +59,9 @@ pub fn write(directory: BorrowedFd<'_>, owner: Option<u32>, name: &str, code: &[
 /// Opens what is mounted there, and never a file of the workspace itself.
 fn open_mounted(directory: BorrowedFd<'_>, name: &str, how: OpenHow) -> nix::Result<OwnedFd> {
     // Looked at before it is opened: opening truncates.
-    let looked = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW).resolve(
-        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS,
-    );
+    let looked = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let found = openat2(directory, name, looked)?;
     let device = |descriptor: BorrowedFd<'_>| nix::sys::stat::fstat(descriptor).map(|status| status.st_dev);
     if device(found.as_fd())? == device(directory)? {

@@ -272,7 +272,12 @@ impl Workspaces {
         Ok(self.0.sandboxes.mount_workspace(&image).await?)
     }
 
-    async fn ask(&self, tenant_id: TenantId, workspace_id: WorkspaceId, store_id: Option<Uuid>) -> Result<WorkspaceRecord, OpenError> {
+    async fn ask(
+        &self,
+        tenant_id: TenantId,
+        workspace_id: WorkspaceId,
+        store_id: Option<Uuid>,
+    ) -> Result<WorkspaceRecord, OpenError> {
         let query = OpenWorkspace { tenant_id, workspace_id, store_id };
         match self.0.bus.request(&subject::control("scheduler", "open_workspace"), &query, DEADLINE).await? {
             WorkspaceReply::Found(record) => Ok(*record),

@@ -185,9 +185,8 @@ impl Level {
     fn open(files: BorrowedFd<'_>, path: &Path) -> nix::Result<Self> {
         let here = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let directory = open_below(files, here, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-        let entries = std::fs::read_dir(through_proc(&directory)).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>()
-        });
+        let entries = std::fs::read_dir(through_proc(&directory))
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>());
         let mut names = entries.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         names.sort_unstable();
         Ok(Self { path: path.to_path_buf(), directory, names: names.into_iter() })

@@ -5,6 +5,7 @@ mod cancel;
 mod credentials;
 mod drill;
 mod execution;
+mod files;
 mod follow;
 mod history;
 mod interact;
@@ -33,6 +34,8 @@ pub enum Command {
     Cancel(cancel::Cancel),
     /// Lists the latest runs
     Runs(history::Runs),
+    /// Lists, puts, gets and removes files of a workspace
+    Files(files::Files),
     /// Tries to break out of the sandboxes, and reports what was held
     Drill(Box<drill::RunDrill>),
 }
@@ -56,6 +59,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(logs) => logs.run().await,
         Command::Cancel(cancel) => cancel.run().await,
         Command::Runs(runs) => runs.run().await,
+        Command::Files(files) => Box::pin(files.run()).await,
         Command::Drill(drill) => Box::pin(drill.run()).await,
     }
 }

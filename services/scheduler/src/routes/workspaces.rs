@@ -9,7 +9,9 @@ use axum::response::{IntoResponse as _, Response};
 use kiln_domain::WorkspaceId;
 use kiln_events::WorkspaceRecord;
 use kiln_http::auth::Caller;
-use kiln_http::{ApiQuery, Begun, Body, FieldError, Hold, Idempotency, Keyed, Page, PageQuery, Problem, ProblemDocument, Workspace};
+use kiln_http::{
+    ApiQuery, Begun, Body, FieldError, Hold, Idempotency, Keyed, Page, PageQuery, Problem, ProblemDocument, Workspace,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -128,13 +130,8 @@ impl Scheduler {
             return Err(Problem::too_many("max_workspaces", detail, 60));
         }
         let id = WorkspaceId::generate();
-        let new = NewWorkspace {
-            id,
-            name: asked.name,
-            quota_bytes,
-            max_file_bytes: asked.max_file_bytes,
-            created_by: caller.actor(),
-        };
+        let new =
+            NewWorkspace { id, name: asked.name, quota_bytes, max_file_bytes: asked.max_file_bytes, created_by: caller.actor() };
         if let Err(NameTaken) = store::insert_workspace(&mut tx, &new).await? {
             return Err(Problem::conflict("name_taken", "Another workspace of the tenant has this name."));
         }

@@ -59,10 +59,7 @@ async fn a_file_is_put_replaced_read_and_removed() {
     let (_kiln, tenant) = visit().await;
     let files = Files::of_default(&tenant).await;
     let made = files.put("deep/er/é ü.bin", vec![7; 3 * MIB]).await.expect(201).json();
-    assert_like(
-        &made,
-        json!({"path": "deep/er/é ü.bin", "kind": "file", "size_bytes": 3 * MIB, "modified_at": "<string>"}),
-    );
+    assert_like(&made, json!({"path": "deep/er/é ü.bin", "kind": "file", "size_bytes": 3 * MIB, "modified_at": "<string>"}));
     let used = files.used().await;
     assert!((3 * MIB as u64..4 * MIB as u64).contains(&used), "{used}");
     let answer = files.get("deep/er/%C3%A9%20%C3%BC.bin").await.expect(200);
@@ -199,7 +196,8 @@ async fn a_file_over_its_limit_or_the_quota_changes_nothing() {
     files.put("kept", vec![2; 5 * MIB + 1]).await.problem(413);
     assert_eq!(files.put("more", vec![2; 4 * MIB]).await.problem(507).code(), "quota_exceeded");
     // Without a length to judge by before.
-    let unknown = |size: usize| reqwest::Body::wrap_stream(futures::stream::iter(vec![Ok::<_, std::io::Error>(vec![3_u8; size])]));
+    let unknown =
+        |size: usize| reqwest::Body::wrap_stream(futures::stream::iter(vec![Ok::<_, std::io::Error>(vec![3_u8; size])]));
     files.put("kept", unknown(5 * MIB + 1)).await.problem(413);
     files.put("more", unknown(4 * MIB)).await.problem(507);
     assert_eq!(files.get("kept").await.expect(200).body, vec![1; 5 * MIB]);

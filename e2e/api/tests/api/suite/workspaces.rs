@@ -138,7 +138,8 @@ async fn viewers_read_and_members_change_their_own() {
     tenant.key(&["executions:write"]).await.get("/workspaces").await.problem(403);
 
     let person = kiln.sign_up().await;
-    let invitation = tenant.post("/tenant/invitations", &json!({"email": person.email, "role": "member"})).await.expect(201).json();
+    let invitation =
+        tenant.post("/tenant/invitations", &json!({"email": person.email, "role": "member"})).await.expect(201).json();
     person.post("/invitations/accept", &json!({"token": invitation["token"]})).await.expect(200);
     let tokens = person.post("/auth/switch", &json!({"tenant_id": tenant.tenant_id()})).await.expect(200).json();
     let member = person.with_token(tokens["access_token"].as_str().unwrap());

@@ -23,8 +23,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 
 pub use child::PROGRAM_ID;
-pub use workspace::{FILES, FILES_ID, INCOMING};
 pub use root::{OWN_DIRECTORIES, WORKSPACE, ZYGOTE_DRIVER, ZYGOTE_LIBRARY};
+pub use workspace::{FILES, FILES_ID, INCOMING};
 
 use super::wire::{self, Answer, Failure, Request};
 use table::{Table, ZygotePlan};
