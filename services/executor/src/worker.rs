@@ -137,7 +137,7 @@ impl Executor {
     /// The workspace that the run is to be in, mounted.
     async fn workspace_of(&self, tenant: TenantId, attempt: &Attempt) -> Result<Option<Opened>, OpenError> {
         match attempt.workspace_id {
-            Some(workspace) => self.workspaces.mount(tenant, workspace).await.map(Some),
+            Some(workspace) => self.workspaces.mount_for_run(tenant, workspace).await.map(Some),
             None => Ok(None),
         }
     }
@@ -309,6 +309,7 @@ impl Executor {
             limits: attempt.limits,
             workspace: workspace.map(|Opened { record, workspace }| WorkspaceUse {
                 workspace: Arc::clone(workspace),
+                quota_bytes: record.quota_bytes,
                 max_file_bytes: record.max_file_bytes,
             }),
         };

@@ -64,12 +64,14 @@ pub async fn list_files(
     Ok(Json(Page { data: found.into_iter().map(|(_, entry)| entry).collect(), next_cursor }))
 }
 
-/// None is the workspace itself, by whichever of the names that people give it.
+/// None is the workspace itself. A directory may be named with the slash that ends its name elsewhere.
 fn directory(path: Option<&str>) -> Result<Option<WorkspacePath>, Problem> {
-    match path.map(|path| path.strip_suffix('/').unwrap_or(path)) {
-        None | Some("" | ".") if path != Some("/") => Ok(None),
-        Some(path) => WorkspacePath::parse(path).map(Some).map_err(|fault| Problem::invalid_field("path", fault.to_string())),
-        None => Ok(None),
+    match path {
+        None | Some("" | ".") => Ok(None),
+        Some(path) => {
+            let parsed = WorkspacePath::parse(path.strip_suffix('/').unwrap_or(path));
+            parsed.map(Some).map_err(|fault| Problem::invalid_field("path", fault.to_string()))
+        }
     }
 }
 

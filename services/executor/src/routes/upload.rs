@@ -1,6 +1,5 @@
 //! PUT /workspaces/{id}/files/{path}: a file, as it comes, into its place once it is whole.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use kiln_http::{Problem, ProblemDocument};
 use tokio::sync::mpsc;
 
 use super::{AppState, Named, blocking, full};
-use crate::sandbox::{Upload, Workspace};
+use crate::sandbox::{Upload, Workspace, blocks_of};
 use crate::workspaces::{self, Entry, TreeError, WorkspacePath};
 
 /// Pieces of a body between the network and the disk.
@@ -80,20 +79,21 @@ struct Bound {
     max_file_bytes: u64,
     /// By the quota and by what the tenant may store.
     room_bytes: u64,
+    /// Of the workspace, in which it must fit once it is whole as well.
+    quota_bytes: u64,
 }
 
 impl Bound {
     async fn of(record: &WorkspaceRecord, workspace: &Arc<Workspace>, path: &WorkspacePath) -> Result<Self, Problem> {
         let (workspace, path) = (Arc::clone(workspace), path.clone());
         let (space, replaced) = blocking(move || {
-            let replaced = workspaces::find(&workspace, path.as_path()).map_or(0, |entry| entry.size_bytes);
+            let replaced = workspaces::open_file(&workspace, &path).map_or(0, |(_, metadata)| blocks_of(&metadata));
             Ok::<_, TreeError>((workspace.space()?, replaced))
         })
         .await?;
-        // While it grows, the old one is still there: so the quota must hold both, what the tenant stores only one.
-        let by_quota = space.free_bytes.min(record.quota_bytes.saturating_sub(space.used_bytes));
-        let by_storage = record.room_bytes.saturating_sub(space.used_bytes.saturating_sub(replaced));
-        Ok(Self { max_file_bytes: record.max_file_bytes.unwrap_or(u64::MAX), room_bytes: by_quota.min(by_storage) })
+        let others = space.used_bytes.saturating_sub(replaced);
+        let room_bytes = record.quota_bytes.min(record.room_bytes).saturating_sub(others);
+        Ok(Self { max_file_bytes: record.max_file_bytes.unwrap_or(u64::MAX), room_bytes, quota_bytes: record.quota_bytes })
     }
 
     fn check(self, bytes: u64) -> Result<(), Problem> {
@@ -125,7 +125,7 @@ async fn take(
     sent?;
     let (workspace, path) = (Arc::clone(workspace), path.clone());
     blocking(move || {
-        let is_new = upload.commit(path.as_path()).map_err(|errno| match errno {
+        let is_new = upload.commit(path.as_path(), bound.quota_bytes).map_err(|errno| match errno {
             nix::errno::Errno::EEXIST => TreeError::NotADirectory,
             other => other.into(),
         })?;
@@ -150,7 +150,7 @@ async fn send(body: &mut BodyDataStream, bound: Bound, pieces: mpsc::Sender<Byte
 
 fn write(mut upload: Upload, mut pieces: mpsc::Receiver<Bytes>) -> Result<Upload, TreeError> {
     while let Some(piece) = pieces.blocking_recv() {
-        upload.file.write_all(&piece)?;
+        upload.write(&piece)?;
     }
     Ok(upload)
 }

@@ -114,9 +114,7 @@ pub async fn change_workspace(
             return Err(Problem::conflict("is_default", "The tenant's own workspace keeps its name."));
         }
     };
-    if change.quota_bytes.is_some() {
-        state.workspaces.let_go(id).await;
-    }
+    state.workspaces.changed(&changed, change.quota_bytes.is_some()).await;
     Ok(Json(WorkspaceRecord { used_bytes: record.used_bytes, ..changed }.into()))
 }
 

@@ -210,7 +210,7 @@ impl Sandboxes {
                 (blocking(move || Ok(files::write(directory.as_fd(), owner, &inputs)?)).await?, None)
             }
             Some(used) => {
-                limits.disk_bytes = used.capacity_bytes.saturating_sub(NEARLY_BYTES);
+                limits.disk_bytes = used.used.quota_bytes.saturating_sub(NEARLY_BYTES);
                 blocking(move || {
                     script::write(directory.as_fd(), owner, &script.path, &script.content)?;
                     used.give(&spec.files)
@@ -317,7 +317,6 @@ struct InUse {
     script: Script,
     /// None: too many names to tell.
     modules: Option<BTreeSet<String>>,
-    capacity_bytes: u64,
 }
 
 impl InUse {
@@ -332,8 +331,7 @@ impl InUse {
             other => failed(&other),
         })?;
         let modules = used.workspace.modules().map_err(|error| failed(&error))?;
-        let capacity_bytes = used.workspace.space().map_err(|errno| failed(&errno))?.capacity_bytes;
-        Ok(Self { used, script: placed, modules, capacity_bytes })
+        Ok(Self { used, script: placed, modules })
     }
 
     fn shown(&self, script: &str) -> Shown {
@@ -341,7 +339,7 @@ impl InUse {
     }
 
     fn file_bytes(&self) -> u64 {
-        self.used.max_file_bytes.unwrap_or_else(|| file_bytes(self.capacity_bytes))
+        self.used.max_file_bytes.unwrap_or_else(|| file_bytes(self.used.quota_bytes))
     }
 
     /// Whether a file or directory here may be meant by an import of one of these modules.
@@ -351,8 +349,8 @@ impl InUse {
 
     /// Puts the run's files there, in place of any of the same names. What changes from now on is the run's doing.
     fn give(self, inputs: &[InputFile]) -> Result<(files::Written, Option<run::InWorkspace>), SandboxError> {
-        let workspace = self.used.workspace;
-        let written = files::write_into(&workspace, inputs)?;
+        let WorkspaceUse { workspace, quota_bytes, .. } = self.used;
+        let written = files::write_into(&workspace, quota_bytes, inputs)?;
         let since = Since::now().map_err(|errno| SandboxError::Unavailable(Failure::new("clock", errno)))?;
         Ok((written, Some(run::InWorkspace { workspace, script: self.script, since })))
     }

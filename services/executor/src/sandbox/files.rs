@@ -65,12 +65,12 @@ pub fn write(directory: BorrowedFd<'_>, owner: Option<u32>, files: &[InputFile])
 }
 
 /// Puts `files` into a workspace, in place of what is there.
-pub fn write_into(workspace: &Arc<Workspace>, files: &[InputFile]) -> Result<Written, FileError> {
+pub fn write_into(workspace: &Arc<Workspace>, quota_bytes: u64, files: &[InputFile]) -> Result<Written, FileError> {
     let mut written = Written::new();
     for file in files {
         let error = |detail: &str, disk_full| FileError { path: file.path.clone(), detail: detail.to_owned(), disk_full };
         let path = checked(&file.path).map_err(|detail| error(detail, false))?;
-        let put = workspace.put(&path, &file.content).and_then(|()| {
+        let put = workspace.put(&path, &file.content, quota_bytes).and_then(|()| {
             let placed = open_below(workspace.files().as_fd(), &path, OFlag::O_PATH, Mode::empty())?;
             Ok(Version::of(&File::from(placed).metadata().map_err(|error| from_io(&error))?))
         });

@@ -48,6 +48,7 @@ pub(crate) use trash::remove;
 pub use wire::Failure;
 #[doc(hidden)]
 pub use wire::Omitted;
+pub(crate) use workspace::blocks_of;
 pub use workspace::{Space, Upload, Workspace, WorkspaceUse};
 
 /// How the engine is set up.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,6 +24,8 @@ use super::{SandboxError, Sandboxes, script, trash};
 
 /// Names that programs are called by, see [`script`].
 const SCRIPTS: [&str; 3] = ["main.py", "main.sh", "main.js"];
+/// What `st_blocks` counts in (POSIX leaves it open, Linux has 512).
+const STATUS_BLOCK: u64 = 512;
 /// Names looked at for modules that a program would find beside it.
 const MAX_NAMES: usize = 10_000;
 
@@ -34,12 +37,18 @@ pub struct Workspace {
     incoming: OwnedFd,
     /// Names at which programs of runs are mounted, and how many.
     scripts: Mutex<HashMap<String, usize>>,
+    /// What uploads that are not whole yet take. Locked while one is put in place, so that two never both fit the last room.
+    incoming_bytes: Mutex<u64>,
+    /// What was last told of its use, in bytes. Locked while it is told, so that the last word is the newest.
+    told_bytes: tokio::sync::Mutex<Option<u64>>,
 }
 
 /// A workspace as a run is given it.
 #[derive(Clone)]
 pub struct WorkspaceUse {
     pub workspace: Arc<Workspace>,
+    /// What all its files together may take.
+    pub quota_bytes: u64,
     /// Largest single file, where that is less than what fits.
     pub max_file_bytes: Option<u64>,
 }
@@ -53,10 +62,11 @@ impl std::fmt::Debug for WorkspaceUse {
 /// What a workspace's file system says, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
+    /// By what is in the workspace, without uploads that are not whole yet.
     pub used_bytes: u64,
-    /// What can still be written.
+    /// What programs can still write.
     pub free_bytes: u64,
-    /// The program of a run judges itself by this: files of others count as well.
+    /// What programs could write if there were nothing.
     pub capacity_bytes: u64,
 }
 
@@ -76,7 +86,15 @@ impl Sandboxes {
         let (files, incoming) = (Arc::new(part(FILES)?), part(INCOMING)?);
         guard.mount = None;
         drop(guard);
-        Ok(Workspace { spawner, mount, files, incoming, scripts: Mutex::default() })
+        Ok(Workspace {
+            spawner,
+            mount,
+            files,
+            incoming,
+            scripts: Mutex::default(),
+            incoming_bytes: Mutex::default(),
+            told_bytes: tokio::sync::Mutex::default(),
+        })
     }
 }
 
@@ -110,16 +128,27 @@ impl Workspace {
     }
 
     pub fn space(&self) -> nix::Result<Space> {
+        let incoming_bytes = *self.incoming_bytes();
+        self.space_beside(incoming_bytes)
+    }
+
+    fn space_beside(&self, incoming_bytes: u64) -> nix::Result<Space> {
         let status = fstatvfs(&*self.files)?;
         let bytes = |blocks: u64| blocks.saturating_mul(status.fragment_size());
         // The directories that every workspace has do not count.
         const OWN_BLOCKS: u64 = 3;
-        let used = status.blocks().saturating_sub(status.blocks_free());
-        Ok(Space {
-            used_bytes: bytes(used.saturating_sub(OWN_BLOCKS)),
-            free_bytes: bytes(status.blocks_available()),
-            capacity_bytes: bytes(used + status.blocks_available()),
-        })
+        let used = bytes(status.blocks().saturating_sub(status.blocks_free()).saturating_sub(OWN_BLOCKS));
+        let free_bytes = bytes(status.blocks_available());
+        Ok(Space { used_bytes: used.saturating_sub(incoming_bytes), free_bytes, capacity_bytes: used + free_bytes })
+    }
+
+    fn incoming_bytes(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.incoming_bytes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was last told of its use, for whoever tells it next.
+    pub async fn told_bytes(&self) -> tokio::sync::MutexGuard<'_, Option<u64>> {
+        self.told_bytes.lock().await
     }
 
     /// Top-level modules that a program here would find before any other; none when there are too many names to tell.
@@ -140,17 +169,16 @@ impl Workspace {
         let name = uuid::Uuid::now_v7().to_string();
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = File::from(open_below(self.incoming.as_fd(), Path::new(&name), flags, Mode::from_bits_truncate(0o644))?);
-        let upload = Upload { workspace: Arc::clone(self), name: Some(name), file };
+        let upload = Upload { workspace: Arc::clone(self), name: Some(name), file, counted_bytes: 0 };
         fchown(upload.file.as_fd(), Some(Uid::from_raw(FILES_ID)), Some(Gid::from_raw(FILES_ID)))?;
         Ok(upload)
     }
 
-    /// Puts a whole file in place of what is there. `path` is relative and normal.
-    pub fn put(self: &Arc<Self>, path: &Path, content: &[u8]) -> nix::Result<()> {
+    /// Puts a whole file in place of what is there, within the quota. `path` is relative and normal.
+    pub fn put(self: &Arc<Self>, path: &Path, content: &[u8], quota_bytes: u64) -> nix::Result<()> {
         let mut upload = self.upload()?;
-        std::io::Write::write_all(&mut upload.file, content)
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-        upload.commit(path).map(drop)
+        upload.write(content).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        upload.commit(path, quota_bytes).map(drop)
     }
 
     /// Removes a directory with all that is in it: out of sight at once, then piece by piece.
@@ -205,13 +233,26 @@ impl Drop for Script {
 pub struct Upload {
     workspace: Arc<Workspace>,
     name: Option<String>,
-    pub file: File,
+    file: File,
+    /// What of it is in [`Workspace::incoming_bytes`].
+    counted_bytes: u64,
 }
 
 impl Upload {
+    /// Adds to it.
+    pub fn write(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        std::io::Write::write_all(&mut self.file, piece)?;
+        let taken = blocks_of(&self.file.metadata()?);
+        let mut incoming = self.workspace.incoming_bytes();
+        *incoming = incoming.saturating_sub(self.counted_bytes) + taken;
+        self.counted_bytes = taken;
+        Ok(())
+    }
+
     /// Puts it in place at once, of a file or a link that is there; true when there was none. `EISDIR` when there is a
-    /// directory, `ENOTDIR` when a part of the path is none, `ELOOP` when one is a link.
-    pub fn commit(mut self, path: &Path) -> nix::Result<bool> {
+    /// directory, `ENOTDIR` when a part of the path is none, `ELOOP` when one is a link, `ENOSPC` when all would be over
+    /// the quota.
+    pub fn commit(mut self, path: &Path, quota_bytes: u64) -> nix::Result<bool> {
         let files = self.workspace.files.as_fd();
         let (parent, name) = (path.parent().filter(|parent| !parent.as_os_str().is_empty()), path.file_name());
         let name = name.ok_or(Errno::EINVAL)?;
@@ -219,14 +260,19 @@ impl Upload {
             self.workspace.make_directories(parent)?;
         }
         let directory = open_below(files, parent.unwrap_or(Path::new(".")), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())?;
-        let was_there = is_there(directory.as_fd(), Path::new(name))?;
-        if let Some(incoming) = self.name.take()
-            && let Err(errno) = renameat(&self.workspace.incoming, incoming.as_str(), &directory, name)
-        {
-            self.name = Some(incoming);
-            return Err(errno);
+        let replaced = replaced(directory.as_fd(), Path::new(name))?;
+        let workspace = Arc::clone(&self.workspace);
+        let mut incoming_bytes = workspace.incoming_bytes();
+        let before = workspace.space_beside(*incoming_bytes)?.used_bytes;
+        if before.saturating_sub(replaced.unwrap_or(0)) + self.counted_bytes > quota_bytes {
+            return Err(Errno::ENOSPC);
         }
-        Ok(!was_there)
+        let place = self.name.as_deref().unwrap_or_default();
+        renameat(&workspace.incoming, place, &directory, name)?;
+        *incoming_bytes = incoming_bytes.saturating_sub(self.counted_bytes);
+        (self.name, self.counted_bytes) = (None, 0);
+        drop(incoming_bytes);
+        Ok(replaced.is_none())
     }
 }
 
@@ -236,17 +282,28 @@ impl Drop for Upload {
             // What stays all the same is removed when the workspace is mounted the next time.
             let _ = unlinkat(&self.workspace.incoming, name.as_str(), UnlinkatFlags::NoRemoveDir);
         }
+        let mut incoming = self.workspace.incoming_bytes();
+        *incoming = incoming.saturating_sub(self.counted_bytes);
     }
 }
 
-/// Whether something of the tenant's has that name; `EISDIR` for a directory.
-fn is_there(directory: BorrowedFd<'_>, name: &Path) -> nix::Result<bool> {
+/// What its place gives back when a file takes that name; none when nothing of the tenant's has it, `EISDIR` for a
+/// directory.
+fn replaced(directory: BorrowedFd<'_>, name: &Path) -> nix::Result<Option<u64>> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(status) if is_kind(status.st_mode, SFlag::S_IFDIR) => Err(Errno::EISDIR),
-        Ok(status) => Ok(status.st_uid != 0),
-        Err(Errno::ENOENT) => Ok(false),
+        Ok(status) if status.st_uid == 0 => Ok(None),
+        // Another name keeps the blocks.
+        Ok(status) if status.st_nlink > 1 => Ok(Some(0)),
+        Ok(status) => Ok(Some(u64::try_from(status.st_blocks).unwrap_or(0) * STATUS_BLOCK)),
+        Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// What a file takes on its disk.
+pub fn blocks_of(metadata: &std::fs::Metadata) -> u64 {
+    metadata.blocks() * STATUS_BLOCK
 }
 
 fn is_kind(mode: u32, kind: SFlag) -> bool {

@@ -1,8 +1,8 @@
-//! The file that holds a workspace: an ext4 file system of exactly the size of its quota, in a sparse file.
+//! The file that holds a workspace: an ext4 file system in a sparse file, of which programs can use exactly the quota.
 //!
-//! Exactly: a program can write its quota and not a block more. What ext4 takes for itself depends on the size, so the
-//! size is found by making the file system, reading what it leaves, and making it again; two or three times, a few
-//! milliseconds each. The host never gives more for a workspace than its quota and some MiB.
+//! Exactly: a program can write its quota and not a block more. The file system is about twice as large, and what is over
+//! the quota is reserved for root (`tune2fs -r`): so a client can replace a file that is larger than what is left, since
+//! the old one stays until the new one is whole. The host never gives more for a workspace than that.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -29,9 +29,11 @@ const MAX_KEPT: u64 = 4096;
 /// lost+found is removed, two directories are made.
 const FREED: u64 = 4;
 const MADE: u64 = 2;
-const MAX_TRIES: usize = 8;
-/// A file system may leave so many blocks more than was asked for.
-const SLACK: u64 = 8;
+/// What is beside the files in a file system twice as large as the quota: less than the file system's own tables take, for
+/// no more than half of its blocks can be reserved.
+const BESIDE: u64 = 1024;
+/// Below this size mkfs makes no journal.
+const MIN_BLOCKS: u64 = 2304;
 const LOCK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The programs of e2fsprogs.
@@ -53,19 +55,17 @@ impl Tools {
         command
     }
 
-    /// Makes an empty file system on which `quota_bytes` fit, in a file that is not there yet. Blocks for some 30 ms.
+    /// Makes an empty file system for `quota_bytes` of files, in a file that is not there yet. Blocks for some 30 ms.
     pub fn make(&self, path: &Path, quota_bytes: u64) -> anyhow::Result<()> {
         let unfinished = path.with_extension("new");
         let image = File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         let files = (quota_bytes / BYTES_PER_FILE).clamp(*FILES.start(), *FILES.end());
-        fit(&image, quota_bytes, FREED - MADE, |size| {
-            image.set_len(0)?;
-            image.set_len(size)?;
-            let mut make = self.command("mkfs.ext4");
-            make.args(["-q", "-F", "-b", "4096", "-I", "256", "-m", "0", "-N"]).arg(files.to_string());
-            make.args(["-O", FEATURES, "-J", JOURNAL, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]);
-            succeeded(make.arg(&unfinished).output()?, &[0]).context("mkfs.ext4")
-        })?;
+        image.set_len(blocks_for(quota_bytes) * BLOCK)?;
+        let mut make = self.command("mkfs.ext4");
+        make.args(["-q", "-F", "-b", "4096", "-I", "256", "-m", "0", "-N"]).arg(files.to_string());
+        make.args(["-O", FEATURES, "-J", JOURNAL, "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard"]);
+        succeeded(&make.arg(&unfinished).output()?, &[0]).context("mkfs.ext4")?;
+        self.reserve(&image, &unfinished, quota_bytes, FREED - MADE)?;
         image.sync_all()?;
         std::fs::rename(&unfinished, path).context("put the image in place")
     }
@@ -76,29 +76,27 @@ impl Tools {
         let image = locked(path)?;
         // resize2fs wants it looked at first; 1 says that something was put right.
         let checked = self.command("e2fsck").args(["-f", "-p"]).arg(path).output()?;
-        succeeded(checked, &[0, 1]).context("e2fsck")?;
-        fit(&image, quota_bytes, used_bytes / BLOCK, |size| {
-            let blocks = (size / BLOCK).to_string();
-            let resized = self.command("resize2fs").arg("-f").arg(path).arg(blocks).output()?;
-            succeeded(resized, &[0]).context("resize2fs")
-        })
+        succeeded(&checked, &[0, 1]).context("e2fsck")?;
+        let resized = self.command("resize2fs").arg("-f").arg(path).arg(blocks_for(quota_bytes).to_string()).output()?;
+        if let Err(error) = succeeded(&resized, &[0]) {
+            // A large one can have a small quota as well, only not a very small one.
+            tracing::debug!(error = format!("{error:#}"), "an image keeps its size");
+        }
+        self.reserve(&image, path, quota_bytes, used_bytes / BLOCK)
+    }
+
+    /// Reserves what is over the quota; `theirs` are blocks that are taken now and count as left.
+    fn reserve(&self, image: &File, path: &Path, quota_bytes: u64, theirs: u64) -> anyhow::Result<()> {
+        let wanted = quota_bytes.div_ceil(BLOCK);
+        let leaves = Superblock::read(image)?.leaves() + theirs;
+        let reserved = leaves.checked_sub(wanted).context("the file system is too small")?;
+        let done = self.command("tune2fs").arg("-r").arg(reserved.to_string()).arg(path).output()?;
+        succeeded(&done, &[0]).context("tune2fs")
     }
 }
 
-/// Has the file system made in one size after the other until it leaves what was asked for; `theirs` are blocks that are
-/// taken now and count as left.
-fn fit(image: &File, quota_bytes: u64, theirs: u64, mut make: impl FnMut(u64) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let wanted = quota_bytes.div_ceil(BLOCK);
-    let mut blocks = wanted + 2048 + wanted / (KEPT_SHARE - 1);
-    for _ in 0..MAX_TRIES {
-        make(blocks * BLOCK)?;
-        let leaves = Superblock::read(image)?.leaves() + theirs;
-        if (wanted..=wanted + SLACK).contains(&leaves) {
-            return Ok(());
-        }
-        blocks = (blocks + wanted).saturating_sub(leaves).max(1);
-    }
-    anyhow::bail!("no size of the file system leaves {quota_bytes} bytes")
+fn blocks_for(quota_bytes: u64) -> u64 {
+    (2 * quota_bytes.div_ceil(BLOCK) + BESIDE).max(MIN_BLOCKS)
 }
 
 /// What a file system says of its blocks.
@@ -119,7 +117,7 @@ impl Superblock {
         Ok(Self { blocks: number(0x4), free: number(0xC) })
     }
 
-    /// Blocks that can still be written.
+    /// Blocks that can still be written when none is reserved.
     fn leaves(&self) -> u64 {
         self.free.saturating_sub((self.blocks / KEPT_SHARE).min(MAX_KEPT))
     }
@@ -140,7 +138,7 @@ fn locked(path: &Path) -> anyhow::Result<Flock<File>> {
     }
 }
 
-fn succeeded(output: Output, good: &[i32]) -> anyhow::Result<()> {
+fn succeeded(output: &Output, good: &[i32]) -> anyhow::Result<()> {
     let ended_well = output.status.code().is_some_and(|code| good.contains(&code));
     anyhow::ensure!(ended_well, "{}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     Ok(())

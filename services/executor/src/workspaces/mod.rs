@@ -65,6 +65,8 @@ struct Slot {
 
 struct Mounted {
     workspace: Arc<Workspace>,
+    /// As the scheduler said last; all changes pass through here.
+    record: WorkspaceRecord,
     used_at: Instant,
 }
 
@@ -138,12 +140,20 @@ impl Workspaces {
         let mut mounted = slot.mounted.lock().await;
         let workspace = match &mut *mounted {
             Some(mounted) => {
-                mounted.used_at = Instant::now();
+                (mounted.used_at, mounted.record) = (Instant::now(), record.clone());
                 Arc::clone(&mounted.workspace)
             }
             None => {
-                let workspace = Arc::new(self.mount_fitting(&record).await?);
-                *mounted = Some(Mounted { workspace: Arc::clone(&workspace), used_at: Instant::now() });
+                let workspace = match self.mount_fitting(&record).await {
+                    Ok(workspace) => Arc::new(workspace),
+                    Err(error) => {
+                        // Deleted meanwhile, it is rather told that than that its files are not there.
+                        self.ask(tenant, id, None).await?;
+                        return Err(error);
+                    }
+                };
+                let (workspace_too, record) = (Arc::clone(&workspace), record.clone());
+                *mounted = Some(Mounted { workspace: workspace_too, record, used_at: Instant::now() });
                 workspace
             }
         };
@@ -154,28 +164,50 @@ impl Workspaces {
         Ok(Opened { record, workspace })
     }
 
+    /// The same for a run, which keeps its workspace from being deleted: one that is mounted already is not asked about.
+    pub async fn mount_for_run(&self, tenant: TenantId, id: WorkspaceId) -> Result<Opened, OpenError> {
+        let slot = self.slots().get(&id).cloned();
+        if let Some(slot) = slot
+            && let Some(mounted) = &mut *slot.mounted.lock().await
+            && mounted.record.tenant_id == tenant
+        {
+            mounted.used_at = Instant::now();
+            return Ok(Opened { record: mounted.record.clone(), workspace: Arc::clone(&mounted.workspace) });
+        }
+        self.mount(tenant, id).await
+    }
+
     /// Tells the scheduler what the files take. One that is not told is told the next time.
     pub async fn report(&self, tenant_id: TenantId, workspace_id: WorkspaceId, workspace: &Workspace) {
-        let told = async {
+        let tell = async {
+            let mut told = workspace.told_bytes().await;
             let used_bytes = workspace.space().context("space")?.used_bytes;
+            if *told == Some(used_bytes) {
+                return Ok(true);
+            }
             let used = WorkspaceUsed { tenant_id, workspace_id, used_bytes };
             let reply: WorkspaceUsedReply =
                 self.0.bus.request(&subject::control("scheduler", "workspace_used"), &used, DEADLINE).await?;
+            *told = Some(used_bytes);
             anyhow::Ok(reply.known)
         };
-        match told.await {
+        match tell.await {
             Ok(true) => {}
             Ok(false) => tracing::debug!(%workspace_id, "a workspace was deleted while it was used"),
             Err(error) => tracing::warn!(error = format!("{error:#}"), %workspace_id, "use of a workspace was not told"),
         }
     }
 
-    /// Unmounts it unless it is in use, so that the next opening sees what has changed about it.
-    pub async fn let_go(&self, id: WorkspaceId) {
-        let slot = self.slots().get(&id).cloned();
+    /// Takes note of a change. One of the size is made when the workspace is mounted anew, so it is unmounted unless it is
+    /// in use.
+    pub async fn changed(&self, record: &WorkspaceRecord, is_resized: bool) {
+        let slot = self.slots().get(&record.id).cloned();
         if let Some(slot) = slot {
             let mut mounted = slot.mounted.lock().await;
-            mounted.take_if(|mounted| Arc::strong_count(&mounted.workspace) == 1);
+            mounted.take_if(|mounted| is_resized && Arc::strong_count(&mounted.workspace) == 1);
+            if let Some(mounted) = &mut *mounted {
+                mounted.record = record.clone();
+            }
         }
     }
 

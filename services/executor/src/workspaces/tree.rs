@@ -209,6 +209,10 @@ fn through_proc(directory: &OwnedFd) -> PathBuf {
 
 /// Makes a directory, and those above it that are missing.
 pub fn make_directory(workspace: &Workspace, path: &WorkspacePath) -> Result<Entry, TreeError> {
+    // This process may use what is over the quota, so it looks for itself.
+    if workspace.space()?.free_bytes == 0 {
+        return Err(TreeError::Full);
+    }
     let parent = parent_of(workspace, path, true)?;
     let name = name_of(path)?;
     mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?;

@@ -174,7 +174,8 @@ impl Opened {
         }
         // Whole or not at all, as at the server.
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let unfinished = tempfile::NamedTempFile::new_in(directory).with_context(|| format!("cannot write in {}", directory.display()))?;
+        let unfinished =
+            tempfile::NamedTempFile::new_in(directory).with_context(|| format!("cannot write in {}", directory.display()))?;
         let mut out = tokio::fs::File::from_std(unfinished.reopen()?);
         while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
             out.write_all(&piece).await?;

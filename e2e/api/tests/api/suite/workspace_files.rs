@@ -203,6 +203,9 @@ async fn a_file_over_its_limit_or_the_quota_changes_nothing() {
     assert_eq!(files.get("kept").await.expect(200).body, vec![1; 5 * MIB]);
     assert_eq!(files.list("").await, entries(&[("kept", "file")]));
     files.put("fits", vec![4; 2 * MIB]).await.expect(201);
+    // The old one gives way only when the new one is whole, and they need not both fit.
+    files.put("kept", vec![5; 5 * MIB]).await.expect(200);
+    assert!(files.used().await <= 8 * MIB as u64);
 }
 
 #[tokio::test]
