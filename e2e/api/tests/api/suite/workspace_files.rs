@@ -224,6 +224,15 @@ async fn a_quota_can_grow_and_shrink_around_what_is_there() {
     change(5 * MIB).await.expect(200);
     files.put("b", vec![2; 3 * MIB]).await.problem(507);
     assert_eq!(files.get("a").await.expect(200).body, vec![1; 3 * MIB]);
+    let code = "import os
+f = os.open('b', os.O_CREAT | os.O_WRONLY)
+try:
+    while True: os.write(f, b'x' * 4096)
+except OSError: print(os.fstat(f).st_size)";
+    let id = workspace.trim_start_matches("/workspaces/");
+    let run = tenant.run_with(json!({"code": code, "workspace_id": id})).await;
+    let written: usize = run["stdout"].as_str().unwrap().trim().parse().unwrap();
+    assert!((2 * MIB - 64 * 1024..=2 * MIB + 64 * 1024).contains(&written), "{written}");
 }
 
 #[tokio::test]

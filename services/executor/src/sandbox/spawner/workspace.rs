@@ -121,6 +121,8 @@ fn id_map(owner: u32) -> Result<(OwnedFd, Process), Failure> {
 fn mount_image(image: &Path, place: &Path, scripts: &[String]) -> Result<OwnedFd, Failure> {
     let image = locked(image)?;
     let mount = disk::mount_image(&image, "workspace")?;
+    // Dropping it would unlock. This process ends at once; the device keeps the open file, and with it the lock.
+    std::mem::forget(image);
     std::fs::create_dir(place).step("workspace's place")?;
     mount::move_mount(&mount, place).step("workspace's place")?;
     let tidied = tidy(place, scripts);
