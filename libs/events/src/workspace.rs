@@ -58,7 +58,6 @@ pub struct WorkspaceUsedReply {
 }
 
 /// executor → scheduler: what a client changes. `max_file_bytes` of `Some(None)` takes the limit away.
-#[expect(clippy::option_option, reason = "in a patch a null and a field that is not there differ")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeWorkspace {
     pub tenant_id: TenantId,

@@ -1,5 +1,7 @@
 //! `kill -9` of all of Kiln in the middle of an upload: the old file stays, nothing of the new one
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -10,6 +12,9 @@ use serde_json::{Value, json};
 use crate::MODE;
 
 const MIB: usize = 1 << 20;
+const PIECE: usize = 64 * 1024;
+/// More than sockets hold between the client and the file.
+const BUFFERED: usize = 32 * MIB;
 
 #[tokio::test]
 async fn files_outlive_all_of_kiln_and_an_upload_that_is_cut_off_leaves_the_old_one() {
@@ -30,14 +35,21 @@ async fn files_outlive_all_of_kiln_and_an_upload_that_is_cut_off_leaves_the_old_
     let before = used(&tenant).await;
 
     // Pieces without an end: it is in the middle for as long as anybody listens.
-    let pieces = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'n'; 64 * 1024])).then(|piece| async {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let pieces = futures::stream::repeat_with(move || {
+        count.fetch_add(PIECE, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(vec![b'n'; PIECE])
+    });
+    let pieces = pieces.then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(2)).await;
         piece
     });
     let upload = tenant.call(Method::PUT, &file).body("text/plain", reqwest::Body::wrap_stream(pieces));
     let upload = tokio::spawn(upload.attempt());
-    let grown = async || (used(&tenant).await > before + MIB as u64).then_some(());
-    eventually(Duration::from_secs(20), "the upload is under way", grown).await;
+    let under_way = async || (sent.load(Ordering::Relaxed) > BUFFERED).then_some(());
+    eventually(Duration::from_secs(20), "the upload is under way", under_way).await;
+    assert_eq!(used(&tenant).await, before, "what is not whole yet does not count");
     let killed = kiln.kill();
     assert!(upload.await.unwrap().is_err());
     let waited_for = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use kiln_domain::WorkspaceId;
 use kiln_http::auth::Caller;
-use kiln_http::{ApiJson, ApiPath, Problem, ProblemDocument};
+use kiln_http::{ApiPath, Body, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -45,10 +45,11 @@ pub async fn make_directory(
     State(state): State<AppState>,
     caller: Caller,
     ApiPath(id): ApiPath<WorkspaceId>,
-    ApiJson(MakeDirectory { path, kind: Directory::Directory }): ApiJson<MakeDirectory>,
+    body: Body,
 ) -> Result<(StatusCode, Json<Entry>), Problem> {
-    let path = WorkspacePath::parse(&path).map_err(|fault| Problem::invalid_field("/path", fault.to_string()))?;
     let opened = state.workspaces.mount(caller.tenant_id, id).await?;
+    let MakeDirectory { path, kind: Directory::Directory } = body.json()?;
+    let path = WorkspacePath::parse(&path).map_err(|fault| Problem::invalid_field("/path", fault.to_string()))?;
     let workspace = std::sync::Arc::clone(&opened.workspace);
     let made = blocking(move || workspaces::make_directory(&workspace, &path)).await?;
     state.workspaces.report(caller.tenant_id, id, &opened.workspace).await;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use kiln_http::auth::Caller;
-use kiln_http::{ApiJson, Problem, ProblemDocument};
+use kiln_http::{Body, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -54,10 +54,11 @@ pub async fn move_file(
     State(state): State<AppState>,
     caller: Caller,
     Moved(Named { workspace: id, path }): Moved,
-    ApiJson(MoveFile { to, overwrite }): ApiJson<MoveFile>,
+    body: Body,
 ) -> Result<Json<Entry>, Problem> {
-    let to = WorkspacePath::parse(&to).map_err(|fault| Problem::invalid_field("/to", fault.to_string()))?;
     let opened = state.workspaces.mount(caller.tenant_id, id).await?;
+    let MoveFile { to, overwrite } = body.json()?;
+    let to = WorkspacePath::parse(&to).map_err(|fault| Problem::invalid_field("/to", fault.to_string()))?;
     let workspace = Arc::clone(&opened.workspace);
     let moved = blocking(move || workspaces::move_to(&workspace, &path, &to, overwrite)).await?;
     state.workspaces.report(caller.tenant_id, id, &opened.workspace).await;

@@ -177,7 +177,7 @@ async fn names_that_cannot_be_are_refused() {
     let (_kiln, tenant) = visit().await;
     let files = Files::of_default(&tenant).await;
     let long = "x".repeat(300);
-    for name in ["..%2Fx", "a%2F..%2F..%2Fx", "%2Fetc%2Fpasswd", "a%00b", "%FF", "a//b", "a/", "%2e", &long] {
+    for name in ["..%2Fx", "a%2F..%2F..%2Fx", "%2Fetc%2Fpasswd", "a%00b", "%FF", "a//b", "a/", &long] {
         files.put(name, "x").await.problem(422);
         files.get(name).await.problem(422);
         tenant.delete(&files.at(name)).await.problem(422);
