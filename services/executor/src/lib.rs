@@ -69,7 +69,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let mut runtimes = RuntimesConfig::new(config.data_dir.clone());
     runtimes.environments.clone_from(&config.environments);
     let runtimes = Runtimes::open(runtimes).await.context("runtimes")?;
-    let workspaces = Workspaces::open(sandboxes.clone(), deps.bus.clone(), config.data_dir.join("workspaces"));
+    let workspaces = Workspaces::open(sandboxes.clone(), deps.bus.clone(), &config.data_dir.join("workspaces"));
     let workspaces = workspaces.context("workspaces")?;
     let verifier = Verifier::new(deps.bus.clone());
     let executor = Arc::new(Executor {

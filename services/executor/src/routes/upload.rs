@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use kiln_events::WorkspaceRecord;
 use kiln_http::auth::Caller;
 use kiln_http::{Problem, ProblemDocument};
+use nix::errno::Errno;
 use tokio::sync::mpsc;
 
 use super::{AppState, Named, blocking, full};
@@ -76,11 +77,12 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 /// How large the file may become.
 #[derive(Debug, Clone, Copy)]
 struct Bound {
-    max_file_bytes: u64,
+    /// Of a single file, in bytes.
+    largest: u64,
     /// By the quota and by what the tenant may store.
-    room_bytes: u64,
+    room: u64,
     /// Of the workspace, in which it must fit once it is whole as well.
-    quota_bytes: u64,
+    quota: u64,
 }
 
 impl Bound {
@@ -92,15 +94,15 @@ impl Bound {
         })
         .await?;
         let others = space.used_bytes.saturating_sub(replaced);
-        let room_bytes = record.quota_bytes.min(record.room_bytes).saturating_sub(others);
-        Ok(Self { max_file_bytes: record.max_file_bytes.unwrap_or(u64::MAX), room_bytes, quota_bytes: record.quota_bytes })
+        let room = record.quota_bytes.min(record.room_bytes).saturating_sub(others);
+        Ok(Self { largest: record.max_file_bytes.unwrap_or(u64::MAX), room, quota: record.quota_bytes })
     }
 
     fn check(self, bytes: u64) -> Result<(), Problem> {
-        if bytes > self.max_file_bytes {
-            return Err(Problem::too_large(format!("A file of this workspace may have {} bytes.", self.max_file_bytes)));
+        if bytes > self.largest {
+            return Err(Problem::too_large(format!("A file of this workspace may have {} bytes.", self.largest)));
         }
-        if bytes > self.room_bytes { Err(full()) } else { Ok(()) }
+        if bytes > self.room { Err(full()) } else { Ok(()) }
     }
 }
 
@@ -125,10 +127,8 @@ async fn take(
     sent?;
     let (workspace, path) = (Arc::clone(workspace), path.clone());
     blocking(move || {
-        let is_new = upload.commit(path.as_path(), bound.quota_bytes).map_err(|errno| match errno {
-            nix::errno::Errno::EEXIST => TreeError::NotADirectory,
-            other => other.into(),
-        })?;
+        let committed = upload.commit(path.as_path(), bound.quota);
+        let is_new = committed.map_err(|errno| if errno == Errno::EEXIST { TreeError::NotADirectory } else { errno.into() })?;
         Ok::<_, TreeError>((is_new, workspaces::find(&workspace, path.as_path())?))
     })
     .await

@@ -322,13 +322,15 @@ struct InUse {
 impl InUse {
     fn begin(used: WorkspaceUse, script: &str) -> Result<Self, SandboxError> {
         let failed = |error: &dyn std::fmt::Display| SandboxError::Unavailable(Failure::new("workspace", error));
-        let placed = used.workspace.place_script(script).map_err(|errno| match errno {
-            Errno::EISDIR | Errno::ELOOP | Errno::EEXIST | Errno::ENXIO => SandboxError::Spec {
-                field: "workspace_id",
-                detail: format!("has something named {script} that is no regular file"),
-            },
-            Errno::ENOSPC => SandboxError::Disk(script.to_owned()),
-            other => failed(&other),
+        let placed = used.workspace.place_script(script).map_err(|errno| {
+            if matches!(errno, Errno::EISDIR | Errno::ELOOP | Errno::EEXIST | Errno::ENXIO) {
+                let detail = format!("has something named {script} that is no regular file");
+                SandboxError::Spec { field: "workspace_id", detail }
+            } else if errno == Errno::ENOSPC {
+                SandboxError::Disk(script.to_owned())
+            } else {
+                failed(&errno)
+            }
         })?;
         let modules = used.workspace.modules().map_err(|error| failed(&error))?;
         Ok(Self { used, script: placed, modules })

@@ -32,10 +32,10 @@ use image::Tools;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 /// A workspace that nobody has used for so long is unmounted.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 /// How often images are looked for whose workspaces have gone.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// Images asked about at once.
 const SWEEP_BATCH: usize = 1_000;
 /// A file system may leave so many bytes more than its quota.
@@ -96,9 +96,9 @@ pub enum OpenError {
 
 impl Workspaces {
     /// Takes the directory of images; an image that was not finished is removed.
-    pub fn open(sandboxes: Sandboxes, bus: Bus, directory: PathBuf) -> anyhow::Result<Self> {
+    pub fn open(sandboxes: Sandboxes, bus: Bus, directory: &Path) -> anyhow::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let directory = directory.canonicalize()?;
         for entry in std::fs::read_dir(&directory)? {
             let path = entry?.path();
@@ -138,24 +138,21 @@ impl Workspaces {
         }
         let slot = Arc::clone(self.slots().entry(id).or_default());
         let mut mounted = slot.mounted.lock().await;
-        let workspace = match &mut *mounted {
-            Some(mounted) => {
-                (mounted.used_at, mounted.record) = (Instant::now(), record.clone());
-                Arc::clone(&mounted.workspace)
-            }
-            None => {
-                let workspace = match self.mount_fitting(&record).await {
-                    Ok(workspace) => Arc::new(workspace),
-                    Err(error) => {
-                        // Deleted meanwhile, it is rather told that than that its files are not there.
-                        self.ask(tenant, id, None).await?;
-                        return Err(error);
-                    }
-                };
-                let (workspace_too, record) = (Arc::clone(&workspace), record.clone());
-                *mounted = Some(Mounted { workspace: workspace_too, record, used_at: Instant::now() });
-                workspace
-            }
+        let workspace = if let Some(mounted) = &mut *mounted {
+            (mounted.used_at, mounted.record) = (Instant::now(), record.clone());
+            Arc::clone(&mounted.workspace)
+        } else {
+            let workspace = match self.mount_fitting(&record).await {
+                Ok(workspace) => Arc::new(workspace),
+                Err(error) => {
+                    // Deleted meanwhile, it is rather told that than that its files are not there.
+                    self.ask(tenant, id, None).await?;
+                    return Err(error);
+                }
+            };
+            let (workspace_too, record) = (Arc::clone(&workspace), record.clone());
+            *mounted = Some(Mounted { workspace: workspace_too, record, used_at: Instant::now() });
+            workspace
         };
         drop(mounted);
         if !record.is_made {

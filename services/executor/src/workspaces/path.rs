@@ -59,7 +59,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let digit = |byte: Option<u8>| char::from(byte?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            decoded.push(digit(bytes.next())? << 4 | digit(bytes.next())?);
+            decoded.push((digit(bytes.next())? << 4) | digit(bytes.next())?);
         } else {
             decoded.push(byte);
         }

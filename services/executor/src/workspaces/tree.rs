@@ -64,17 +64,21 @@ pub enum TreeError {
 
 impl From<Errno> for TreeError {
     fn from(errno: Errno) -> Self {
-        match errno {
-            Errno::ENOENT | Errno::ENXIO => Self::NotFound,
-            Errno::EISDIR => Self::IsDirectory,
+        let known = [
+            (Errno::ENOENT, Self::NotFound),
+            (Errno::ENXIO, Self::NotFound),
+            (Errno::EISDIR, Self::IsDirectory),
+            (Errno::ENOTDIR, Self::NotADirectory),
             // A link in the way is no directory, wherever it leads.
-            Errno::ENOTDIR | Errno::ELOOP => Self::NotADirectory,
-            Errno::ENOTEMPTY => Self::NotEmpty,
-            Errno::EEXIST => Self::Exists,
-            Errno::EINVAL => Self::IntoItself,
-            Errno::ENOSPC | Errno::EDQUOT => Self::Full,
-            other => Self::System(other.into()),
-        }
+            (Errno::ELOOP, Self::NotADirectory),
+            (Errno::ENOTEMPTY, Self::NotEmpty),
+            (Errno::EEXIST, Self::Exists),
+            (Errno::EINVAL, Self::IntoItself),
+            (Errno::ENOSPC, Self::Full),
+            (Errno::EDQUOT, Self::Full),
+        ];
+        let found = known.into_iter().find(|(known, _)| *known == errno);
+        found.map_or_else(|| Self::System(errno.into()), |(_, error)| error)
     }
 }
 
@@ -123,10 +127,7 @@ pub fn open_file(workspace: &Workspace, path: &WorkspacePath) -> Result<(File, M
 
 /// To whoever only reads, a path that leads through what is no directory names nothing.
 fn missing(errno: Errno) -> TreeError {
-    match errno {
-        Errno::ENOTDIR | Errno::ELOOP => TreeError::NotFound,
-        other => other.into(),
-    }
+    if matches!(errno, Errno::ENOTDIR | Errno::ELOOP) { TreeError::NotFound } else { errno.into() }
 }
 
 fn visible(metadata: Metadata) -> Result<Metadata, TreeError> {
@@ -225,10 +226,7 @@ pub fn make_directory(workspace: &Workspace, path: &WorkspacePath) -> Result<Ent
 pub fn remove_entry(workspace: &Workspace, path: &WorkspacePath, recursive: bool) -> Result<(), TreeError> {
     // What is hidden cannot be named.
     find(workspace, path.as_path())?;
-    let parent = parent_of(workspace, path, false).map_err(|error| match error {
-        TreeError::NotADirectory => TreeError::NotFound,
-        other => other,
-    })?;
+    let parent = parent_of(workspace, path, false)?;
     let name = name_of(path)?;
     match remove(parent.as_fd(), Path::new(name)) {
         Err(Errno::ENOTEMPTY) if recursive => Ok(workspace.remove_tree(parent.as_fd(), Path::new(name))?),
@@ -259,10 +257,8 @@ pub fn move_to(workspace: &Workspace, from: &WorkspacePath, to: &WorkspacePath, 
 fn parent_of(workspace: &Workspace, path: &WorkspacePath, make: bool) -> Result<OwnedFd, TreeError> {
     let parent = path.as_path().parent().filter(|parent| !parent.as_os_str().is_empty());
     if make && let Some(parent) = parent {
-        workspace.make_directories(parent).map_err(|errno| match errno {
-            Errno::EEXIST => TreeError::NotADirectory,
-            other => other.into(),
-        })?;
+        let made = workspace.make_directories(parent);
+        made.map_err(|errno| if errno == Errno::EEXIST { TreeError::NotADirectory } else { errno.into() })?;
     }
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     Ok(open_below(workspace.files().as_fd(), parent.unwrap_or(Path::new(".")), flags, Mode::empty())?)

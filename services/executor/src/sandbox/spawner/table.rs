@@ -75,6 +75,7 @@ struct Sandbox {
 }
 
 impl Table {
+    #[expect(clippy::too_many_arguments, reason = "all that the start has made, each of its own type")]
     pub fn new(
         tier: Tier,
         root: Root,

@@ -8,6 +8,7 @@
 //! file that the loop device holds: until the last mount of it anywhere has gone, nobody else can take it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{DirBuilder, File, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
@@ -85,13 +86,13 @@ impl Workspaces {
     /// host; and the process, if one was needed, that made the map and is to be reaped.
     pub fn show_to(&mut self, id: MountId, owner: u32) -> Result<(OwnedFd, Option<Process>), Failure> {
         let tree = mount::clone_tree(&self.place(id).join(FILES)).step("show the workspace")?;
-        let mut helper = None;
-        if !self.maps.contains_key(&owner) {
-            let (map, process) = id_map(owner)?;
-            self.maps.insert(owner, map);
-            helper = Some(process);
-        }
-        let map = self.maps.get(&owner).ok_or_else(|| Failure::new("map of ids", "is not there"))?;
+        let (map, helper) = match self.maps.entry(owner) {
+            Entry::Occupied(known) => (known.into_mut(), None),
+            Entry::Vacant(free) => {
+                let (map, process) = id_map(owner)?;
+                (free.insert(map), Some(process))
+            }
+        };
         mount::map_ids(&tree, map.as_fd()).step("map the workspace's ids")?;
         Ok((tree, helper))
     }
