@@ -45,11 +45,11 @@ pub const MAPPED: u8 = b'M';
 /// What a sandbox is made from. The child got it all by being forked.
 pub struct Plan<'a> {
     pub root: &'a Path,
-    pub directory: &'a Path,
     pub runner: &'a File,
     pub binds: &'a [Bind],
     pub group: Option<&'a Group>,
-    pub template: Option<&'a File>,
+    /// Where the working directory comes from; without one it is in memory.
+    pub disk: Option<UnixStream>,
     pub disk_bytes: u64,
     pub hides_processes: bool,
     /// Host's user and group of the program; `None` where there is only the caller's.
@@ -99,9 +99,8 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
 }
 
 fn workspace(plan: &Plan<'_>, target: &Path) -> Result<(), Failure> {
-    if let Some(template) = plan.template {
-        let disk = disk::mounted_copy(template, plan.directory, plan.owner)?;
-        return binds::move_mount(&disk, target).step("mount the disk");
+    if let Some(socket) = &plan.disk {
+        return binds::move_mount(&disk::receive(socket)?, target).step("mount the disk");
     }
     binds::tmpfs(target, &workspace_options(plan.disk_bytes))?;
     let owner = plan.owner;

@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 
 use kiln_runner_protocol::{Confinement, FAILURE_MARK, MakeSandbox, OwnMount, ZygoteReport};
 use nix::fcntl::Flock;
 
 use super::child::{self, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
-use super::disk::{Templates, send_mounted_copy};
+use super::disk::Makers;
 use super::process::{self, Process};
 use super::root::{Root, WORKSPACE};
 use super::zygote::{self, Zygote};
@@ -43,15 +42,12 @@ pub struct ZygotePlan<'a> {
 pub struct Table {
     tier: Tier,
     root: Root,
-    directory: PathBuf,
     runner: File,
     groups: Option<Groups>,
-    templates: Option<Templates>,
+    disks: Option<Makers>,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
     free_slots: BTreeSet<u32>,
     zygotes: BTreeMap<SandboxId, Zygote>,
-    /// Processes that make a disk and then end.
-    helpers: Vec<Process>,
     /// Groups whose last process is still dying.
     remains: Vec<Group>,
     without: Option<Omitted>,
@@ -73,32 +69,10 @@ struct Sandbox {
 }
 
 impl Table {
-    pub fn new(
-        tier: Tier,
-        root: Root,
-        directory: PathBuf,
-        runner: File,
-        groups: Option<Groups>,
-        templates: Option<Templates>,
-        lock: Flock<File>,
-    ) -> Self {
+    pub fn new(tier: Tier, root: Root, runner: File, groups: Option<Groups>, disks: Option<Makers>, lock: Flock<File>) -> Self {
         let free_slots = (0..MAX_SANDBOXES).collect();
-        let (sandboxes, zygotes, helpers, remains) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
-        Self {
-            tier,
-            root,
-            directory,
-            runner,
-            groups,
-            templates,
-            sandboxes,
-            free_slots,
-            zygotes,
-            helpers,
-            remains,
-            without: None,
-            _lock: lock,
-        }
+        let (sandboxes, zygotes, remains) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { tier, root, runner, groups, disks, sandboxes, free_slots, zygotes, remains, without: None, _lock: lock }
     }
 
     /// Leaves a control out of the sandboxes that are made cold, for an experiment.
@@ -116,19 +90,18 @@ impl Table {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let namespaces = self.namespaces();
-        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
+        let disk = self.disk(disk_bytes, host_ids(slot).1)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
         let Some(process) = process::fork(namespaces).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
                 root: &self.root.path,
-                directory: &self.directory,
                 runner: &self.runner,
                 binds,
                 group: group.as_ref(),
-                template,
+                disk,
                 disk_bytes,
                 hides_processes: self.without != Some(Omitted::HiddenProcesses),
                 owner,
@@ -155,6 +128,11 @@ impl Table {
         Ok(())
     }
 
+    /// Where a disk will come, where the tier has disks.
+    fn disk(&mut self, disk_bytes: u64, owner: u32) -> Result<Option<UnixStream>, Failure> {
+        self.disks.as_mut().map(|disks| disks.order(disk_bytes, owner)).transpose()
+    }
+
     /// Has a zygote fork a sandbox; gives what [`Self::make`] gives. The disk is made meanwhile, by a process that
     /// has the privileges which the zygote lacks.
     pub fn fork(
@@ -165,14 +143,11 @@ impl Table {
         confinement: Confinement,
     ) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
+        let owner = host_ids(slot).1;
+        let disk = self.disk(disk_bytes, owner)?;
         let zygote = self.zygotes.get_mut(&zygote).filter(|zygote| zygote.ready).ok_or_else(zygote::gone)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let owner = host_ids(slot).1;
-        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
-        let disk = template.map(|template| send_mounted_copy(template, &self.directory, owner)).transpose()?;
-        let (disk, helper) = disk.unzip();
-        self.helpers.extend(helper);
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let entries = group.as_ref().map(Group::entries).transpose()?.unwrap_or_default();
         let wanted = wanted(slot, disk.is_none().then_some(disk_bytes), confinement);
@@ -196,8 +171,7 @@ impl Table {
         let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
         let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
         let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
-        let plan =
-            zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
+        let plan = zygote::Plan { root: &self.root.path, binds: plan.binds, argv: plan.argv, env: plan.env };
         self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
         Ok(())
     }
@@ -267,7 +241,6 @@ impl Table {
             }
         }
         self.remains.retain(|group| !group.remove());
-        self.helpers.retain(|helper| !helper.reap());
         let mut answers: Vec<_> = ready.iter().flat_map(|id| self.step_zygote(*id)).collect();
         let over: Vec<_> = self.sandboxes.iter().filter(|(_, s)| s.finishing && s.dead).map(|(id, _)| *id).collect();
         answers.extend(over.into_iter().filter_map(|id| self.remove(id)));
@@ -336,7 +309,7 @@ impl Table {
     }
 
     pub fn has_remains(&self) -> bool {
-        !self.remains.is_empty() || !self.helpers.is_empty()
+        !self.remains.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
