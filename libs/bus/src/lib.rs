@@ -44,7 +44,8 @@ pub struct BusConfig {
 impl BusConfig {
     /// Below which the answers to this service's requests come, so that it needs to hear no other's.
     fn inbox(&self) -> String {
-        if self.user.is_empty() { "_INBOX".to_owned() } else { format!("_INBOX.{}", self.user) }
+        let name: String = self.user.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        if name.is_empty() { "_INBOX".to_owned() } else { format!("_INBOX.{name}") }
     }
 }
 
