@@ -6,6 +6,7 @@ mod control;
 mod files;
 mod heartbeat;
 mod live;
+mod mask;
 mod output;
 pub mod runtimes;
 pub mod sandbox;
