@@ -1,6 +1,6 @@
 //! Requests and replies over core NATS. Each request names the tenant it is made for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kiln_domain::{ExecutionId, InstanceId, ReasonCode, Runtime, TenantId};
@@ -240,6 +240,9 @@ pub struct ResolveSecrets {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveSecretsReply {
     pub secrets: BTreeMap<String, String>,
+    /// Names of those that are not to be printed.
+    #[serde(default)]
+    pub masked: BTreeSet<String>,
 }
 
 /// executor → scheduler: the secrets of an attempt that it has claimed.
@@ -266,6 +269,11 @@ pub enum Administer {
     /// `now` signs with a new key at once and drops the others.
     RotateKeys {
         now: bool,
+    },
+    /// The operator's keys for secrets may have changed: everything is to be under the first of them, which must be the one
+    /// of this id where one is named.
+    RotateSecretKeys {
+        to: Option<String>,
     },
 }
 

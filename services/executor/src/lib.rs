@@ -6,6 +6,7 @@ mod control;
 mod files;
 mod heartbeat;
 mod live;
+mod mask;
 mod output;
 mod routes;
 pub mod runtimes;

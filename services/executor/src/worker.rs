@@ -17,7 +17,8 @@ use kiln_runtime::Task;
 use tokio::task::JoinSet;
 
 use crate::live::LiveEntry;
-use crate::output::{OutputLost, OutputPublisher};
+use crate::mask::Mask;
+use crate::output::{HELD_AT_MOST, OutputLost, OutputPublisher};
 use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
 use crate::workspaces::{OpenError, Opened};
 use crate::{Executor, files, stdin};
@@ -109,13 +110,17 @@ impl Executor {
         };
         // Listed before it is claimed, so that a stop that comes at once finds it.
         let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
+        let mut mask = Mask::default();
         let ready = if attempt.has_secrets {
             // They are given to whoever holds the claim.
             if !self.granted(live, &message, &entry).await {
                 return;
             }
             match self.with_secrets(live, payload).await {
-                Ok(payload) => self.sandbox(tenant, &attempt, payload, workspace.as_ref()).await,
+                Ok((payload, of_secrets)) => {
+                    mask = of_secrets;
+                    self.sandbox(tenant, &attempt, payload, workspace.as_ref()).await
+                }
                 Err(error) => {
                     // Without its secrets it is not started; the lease runs out and the scheduler decides.
                     tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
@@ -131,7 +136,8 @@ impl Executor {
             }
             ready
         };
-        Box::pin(self.attempt(tenant, attempt, ready, &entry, workspace)).await;
+        let output = OutputPublisher::new(self.bus.clone(), subject::output(tenant, attempt.execution_id), attempt.attempt, mask);
+        Box::pin(self.attempt(tenant, attempt, ready, &entry, output, workspace)).await;
     }
 
     /// The workspace that the run is to be in, mounted.
@@ -161,16 +167,19 @@ impl Executor {
         granted
     }
 
-    /// The payload with its secrets among the environment variables; what the run names itself stays.
-    async fn with_secrets(&self, live: LiveAttempt, mut payload: Payload) -> Result<Payload, kiln_bus::RequestError> {
+    /// The payload with its secrets among the environment variables, and what of them is not to be printed; what the run
+    /// names itself stays.
+    async fn with_secrets(&self, live: LiveAttempt, mut payload: Payload) -> Result<(Payload, Mask), kiln_bus::RequestError> {
         let LiveAttempt { tenant_id, execution_id, attempt } = live;
         let query = AttemptSecrets { tenant_id, execution_id, attempt, instance: self.instance };
         let subject = subject::control("scheduler", "secrets");
         let reply: ResolveSecretsReply = self.bus.request(&subject, &query, SECRETS_DEADLINE).await?;
+        let masked = reply.secrets.iter().filter(|(name, _)| reply.masked.contains(*name)).map(|(_, value)| value.as_str());
+        let mask = Mask::new(masked);
         for (name, value) in reply.secrets {
             payload.env.entry(name).or_insert(value);
         }
-        Ok(payload)
+        Ok((payload, mask))
     }
 
     async fn claim(&self, live: LiveAttempt) -> Result<ClaimReply, kiln_bus::RequestError> {
@@ -198,10 +207,9 @@ impl Executor {
         attempt: Attempt,
         ready: Result<Ready, SandboxError>,
         entry: &LiveEntry,
+        mut output: OutputPublisher,
         workspace: Option<Opened>,
     ) {
-        let subject = subject::output(tenant, attempt.execution_id);
-        let mut output = OutputPublisher::new(self.bus.clone(), subject, attempt.attempt);
         let end = match self.run(&attempt, ready, entry, &mut output).await {
             Ok(end) => end,
             Err(error) => {
@@ -266,6 +274,10 @@ impl Executor {
             let event = tokio::select! {
                 event = run.events.recv() => event,
                 () = &mut input => continue,
+                () = tokio::time::sleep(HELD_AT_MOST), if output.holds() => {
+                    output.let_go().await?;
+                    continue;
+                }
             };
             match event {
                 Some(RunEvent::Output { stream, bytes }) => {

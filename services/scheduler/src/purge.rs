@@ -25,7 +25,8 @@ impl Scheduler {
         store::close_tenant(&mut tx, tenant).await?;
         tx.commit().await?;
         while self.end_a_batch(tenant).await? {}
-        if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 {
+        // What ran a moment ago may have been put back into the queue.
+        if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 || self.end_a_batch(tenant).await? {
             return Ok(Outcome::Retry(LOOK_AGAIN));
         }
         let mut executions = 0;

@@ -4,6 +4,7 @@
 
 mod cli;
 mod crash;
+mod keys;
 mod many;
 mod suite;
 mod up;

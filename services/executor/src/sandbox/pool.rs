@@ -98,16 +98,23 @@ impl Pool {
 
     /// Takes a sandbox of this kind, if one waits, and has more made in the background.
     pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
-        let (taken, left) = {
+        let (taken, died, left) = {
             let mut state = self.state();
             let kind = state.kind(key, limits);
             kind.taken += 1;
-            let taken = kind.waiting.pop_front();
+            let mut died = Vec::new();
+            let taken = loop {
+                match kind.waiting.pop_front() {
+                    Some(prepared) if !prepared.waits() => died.push(prepared),
+                    taken => break taken,
+                }
+            };
             if taken.is_none() {
                 kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
             }
-            (taken, kind.waiting.len())
+            (taken, died, kind.waiting.len())
         };
+        drop(died);
         let (pool, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move {
             if left > 0 {

@@ -172,6 +172,11 @@ pub struct Started {
 }
 
 impl Prepared {
+    /// Whether its runner is still there: one that has died has closed its stream, and none says a word before it is asked.
+    pub fn waits(&self) -> bool {
+        self.reader.half.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     async fn make(spawner: &Spawner, key: &Key, start: Start, zygote: Option<(SandboxId, Confinement)>) -> Result<Self, Failure> {
         // The lease comes first: whatever is given up half-way is removed by it.
         let lease = Lease { spawner: spawner.clone(), id: spawner.next_id(), finished: false };

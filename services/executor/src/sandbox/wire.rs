@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use kiln_runner_protocol::Confinement;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::host::Isolation;
@@ -160,13 +160,18 @@ pub fn send<T: Serialize>(socket: BorrowedFd<'_>, message: &T, descriptors: &[Ra
 
 /// Receives one message; `None` when the other side is gone.
 pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> nix::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut packet = vec![0; MAX_PACKET_BYTES];
+    let mut packet = vec![0; next_length(socket)?.min(MAX_PACKET_BYTES)];
     let (count, descriptors) = receive_bytes(socket, &mut packet)?;
     if count == 0 {
         return Ok(None);
     }
     let message = serde_json::from_slice(packet.get(..count).unwrap_or_default()).map_err(|_| Errno::EBADMSG)?;
     Ok(Some((message, descriptors)))
+}
+
+/// The length of the packet that is to be received next.
+pub fn next_length(socket: BorrowedFd<'_>) -> nix::Result<usize> {
+    recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)
 }
 
 /// Receives bytes and the descriptors that came with them.

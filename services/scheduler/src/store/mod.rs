@@ -19,7 +19,8 @@ pub use list::{Filter, list};
 pub use load::{active_total, ceilings, correct_reservations, position, usage, waited_for_runtime};
 pub use record::{ExecutionRow, load, load_for_update, payload};
 pub use tenant::{
-    close_tenant, delete_ended, forget_tenant, not_started, over_budget, request_stop, running, secrets_of_attempt,
+    close_tenant, delete_ended, forget_tenant, is_suspended, not_started, over_budget, request_stop, requeue_dispatched, running,
+    secrets_of_attempt,
 };
 pub use usage::usage_sums;
 pub use workspace::{

@@ -43,22 +43,14 @@ pub const MEMORY_PLACES: [(&str, &str); 2] =
 pub const UNSHARED: u8 = b'U';
 pub const MAPPED: u8 = b'M';
 
-/// What the working directory is.
-pub enum Disk<'a> {
-    CopyOf(&'a File),
-    /// A mount of a workspace's files.
-    Workspace(OwnedFd),
-    InMemory,
-}
-
 /// What a sandbox is made from. The child got it all by being forked.
 pub struct Plan<'a> {
     pub root: &'a Path,
-    pub directory: &'a Path,
     pub runner: &'a File,
     pub binds: &'a [Bind],
     pub group: Option<&'a Group>,
-    pub disk: Disk<'a>,
+    /// Where the working directory comes from; without one it is in memory.
+    pub disk: Option<UnixStream>,
     pub disk_bytes: u64,
     /// Over which name in the working directory a file of the sandbox's own is mounted.
     pub script: Option<&'a str>,
@@ -110,16 +102,9 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
 }
 
 fn workspace(plan: &Plan<'_>, target: &Path) -> Result<(), Failure> {
-    match &plan.disk {
-        Disk::CopyOf(template) => {
-            let disk = disk::mounted_copy(template, plan.directory, plan.owner)?;
-            return binds::move_mount(&disk, target).step("mount the disk");
-        }
-        Disk::Workspace(mount) => {
-            binds::move_mount(mount, target).step("mount the workspace")?;
-            return plan.script.map_or(Ok(()), |script| mount_script(plan.root, &target.join(script)));
-        }
-        Disk::InMemory => {}
+    if let Some(socket) = &plan.disk {
+        binds::move_mount(&disk::receive(socket)?, target).step("mount the disk")?;
+        return plan.script.map_or(Ok(()), |script| mount_script(plan.root, &target.join(script)));
     }
     binds::tmpfs(target, &workspace_options(plan.disk_bytes))?;
     let owner = plan.owner;

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use kiln_runner_protocol::{Confinement, FAILURE_MARK, MakeSandbox, OwnMount, ZygoteReport};
 use nix::fcntl::Flock;
 
-use super::child::{self, Disk, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
-use super::disk::{Templates, send_mount, send_mounted_copy};
+use super::child::{self, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
+use super::disk::{Makers, send_mount};
 use super::process::{self, Process};
 use super::root::{Root, WORKSPACE};
 use super::workspace::Workspaces;
@@ -44,15 +44,14 @@ pub struct ZygotePlan<'a> {
 pub struct Table {
     tier: Tier,
     root: Root,
-    directory: PathBuf,
     runner: File,
     groups: Option<Groups>,
-    templates: Option<Templates>,
+    disks: Option<Makers>,
     workspaces: Option<Workspaces>,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
     free_slots: BTreeSet<u32>,
     zygotes: BTreeMap<SandboxId, Zygote>,
-    /// Processes that make a disk, mount a workspace or map ids, and then end.
+    /// Processes that mount a workspace or map ids, and then end.
     helpers: Vec<Process>,
     /// Groups whose last process is still dying.
     remains: Vec<Group>,
@@ -75,14 +74,12 @@ struct Sandbox {
 }
 
 impl Table {
-    #[expect(clippy::too_many_arguments, reason = "all that the start has made, each of its own type")]
     pub fn new(
         tier: Tier,
         root: Root,
-        directory: PathBuf,
         runner: File,
         groups: Option<Groups>,
-        templates: Option<Templates>,
+        disks: Option<Makers>,
         workspaces: Option<Workspaces>,
         lock: Flock<File>,
     ) -> Self {
@@ -91,10 +88,9 @@ impl Table {
         Self {
             tier,
             root,
-            directory,
             runner,
             groups,
-            templates,
+            disks,
             workspaces,
             sandboxes,
             free_slots,
@@ -127,21 +123,14 @@ impl Table {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let namespaces = self.namespaces();
-        let shown = workspace.map(|workspace| self.show(workspace.mount, slot)).transpose()?;
-        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
-        let disk = match (shown, template) {
-            (Some(mount), _) => Disk::Workspace(mount),
-            (None, Some(template)) => Disk::CopyOf(template),
-            (None, None) => Disk::InMemory,
-        };
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
+        let disk = self.disk(workspace, disk_bytes, slot)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
         let Some(process) = process::fork(namespaces).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
                 root: &self.root.path,
-                directory: &self.directory,
                 runner: &self.runner,
                 binds,
                 group: group.as_ref(),
@@ -173,6 +162,14 @@ impl Table {
         Ok(())
     }
 
+    /// Where the working directory of that slot will come: the workspace, or a disk where the tier has disks.
+    fn disk(&mut self, workspace: Option<&Shown>, disk_bytes: u64, slot: u32) -> Result<Option<UnixStream>, Failure> {
+        match workspace {
+            Some(workspace) => send_now(&self.show(workspace.mount, slot)?).map(Some),
+            None => self.disks.as_mut().map(|disks| disks.order(disk_bytes, host_ids(slot).1)).transpose(),
+        }
+    }
+
     /// Has a zygote fork a sandbox; gives what [`Self::make`] gives. The disk is made meanwhile, by a process that
     /// has the privileges which the zygote lacks.
     pub fn fork(
@@ -184,20 +181,11 @@ impl Table {
         confinement: Confinement,
     ) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
-        let shown = workspace.map(|workspace| self.show(workspace.mount, slot)).transpose()?;
+        let owner = host_ids(slot).1;
+        let disk = self.disk(workspace, disk_bytes, slot)?;
         let zygote = self.zygotes.get_mut(&zygote).filter(|zygote| zygote.ready).ok_or_else(zygote::gone)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let owner = host_ids(slot).1;
-        let disk = if let Some(mount) = shown {
-            Some(send_now(&mount)?)
-        } else {
-            let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
-            let disk = template.map(|template| send_mounted_copy(template, &self.directory, owner)).transpose()?;
-            let (disk, helper) = disk.unzip();
-            self.helpers.extend(helper);
-            disk
-        };
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let entries = group.as_ref().map(Group::entries).transpose()?.unwrap_or_default();
         let mut wanted = wanted(slot, disk.is_none().then_some(disk_bytes), confinement);
@@ -247,8 +235,7 @@ impl Table {
         let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
         let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
         let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
-        let plan =
-            zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
+        let plan = zygote::Plan { root: &self.root.path, binds: plan.binds, argv: plan.argv, env: plan.env };
         self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
         Ok(())
     }
@@ -318,7 +305,6 @@ impl Table {
             }
         }
         self.remains.retain(|group| !group.remove());
-        self.helpers.retain(|helper| !helper.reap());
         let mut answers: Vec<_> = ready.iter().flat_map(|id| self.step_zygote(*id)).collect();
         let over: Vec<_> = self.sandboxes.iter().filter(|(_, s)| s.finishing && s.dead).map(|(id, _)| *id).collect();
         answers.extend(over.into_iter().filter_map(|id| self.remove(id)));
@@ -387,7 +373,7 @@ impl Table {
     }
 
     pub fn has_remains(&self) -> bool {
-        !self.remains.is_empty() || !self.helpers.is_empty()
+        !self.remains.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
