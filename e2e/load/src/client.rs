@@ -20,6 +20,7 @@ const PASSWORD: &str = "a password for measurements only";
 pub struct Tenant {
     http: reqwest::Client,
     server: Url,
+    email: String,
     tokens: Mutex<Tokens>,
 }
 
@@ -56,7 +57,11 @@ impl Tenant {
         let body = json!({ "email": email, "password": PASSWORD });
         let answer = http.post(server.join("api/v1/auth/signup")?).json(&body).send().await.context("signing up")?;
         let tokens: TokenAnswer = accepted(answer).await.context("signing up")?;
-        Ok(Self { http, server: server.clone(), tokens: Mutex::new(tokens.into()) })
+        Ok(Self { http, server: server.clone(), email, tokens: Mutex::new(tokens.into()) })
+    }
+
+    pub fn email(&self) -> &str {
+        &self.email
     }
 
     /// Runs the program to its end.

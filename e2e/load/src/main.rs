@@ -1,7 +1,9 @@
-//! Measures a running Kiln over its public API: `bench` for speed and memory, `row` for many runs that must all end.
+//! Measures a running Kiln over its public API: `bench` for speed and memory, `row` for many runs that must all end,
+//! `login` for what the time of a refusal tells.
 
 mod bench;
 mod client;
+mod login;
 mod memory;
 mod row;
 mod statistics;
@@ -17,6 +19,8 @@ enum Load {
     Bench(bench::Bench),
     /// Many runs from several tenants, of which every one must end well
     Row(row::Row),
+    /// Whether the time of a refused login tells if the account exists
+    Login(login::Login),
 }
 
 #[tokio::main]
@@ -24,5 +28,6 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Load::parse() {
         Load::Bench(bench) => bench.run().await,
         Load::Row(row) => row.run().await,
+        Load::Login(login) => login.run().await,
     }
 }

@@ -7,6 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Bus;
@@ -83,9 +84,21 @@ impl Consumer {
 
     /// Hands batches of parsed messages to `handler`, which answers for each in order, until `shutdown`.
     /// A message that cannot be parsed is rejected. When `handler` fails the whole batch is delivered again.
-    pub async fn run_batches<T, H, F>(self, shutdown: CancellationToken, mut handler: H) -> anyhow::Result<()>
+    pub async fn run_batches<T, H, F>(self, shutdown: CancellationToken, handler: H) -> anyhow::Result<()>
     where
         T: DeserializeOwned + Send,
+        H: FnMut(Vec<Delivery<T>>) -> F + Send,
+        F: Future<Output = anyhow::Result<Vec<Outcome>>> + Send,
+    {
+        self.run_gathered(shutdown, |_| Duration::ZERO, handler).await
+    }
+
+    /// As [`Self::run_batches`], where each message may wait for company as long as `patience` says, so that one
+    /// transaction serves several. The least patient of a batch decides.
+    pub async fn run_gathered<T, P, H, F>(self, shutdown: CancellationToken, patience: P, mut handler: H) -> anyhow::Result<()>
+    where
+        T: DeserializeOwned + Send,
+        P: Fn(&T) -> Duration + Send,
         H: FnMut(Vec<Delivery<T>>) -> F + Send,
         F: Future<Output = anyhow::Result<Vec<Outcome>>> + Send,
     {
@@ -103,57 +116,86 @@ impl Consumer {
                 () = shutdown.cancelled() => return Ok(()),
             };
             let Some(first) = first else { anyhow::bail!("consumer {} was closed", self.name) };
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Some(Some(more)) = futures::FutureExt::now_or_never(messages.next())
+            let mut batch = Batch::default();
+            let mut until = self.take(first, &patience, &mut batch).await;
+            while batch.parsed.len() < BATCH
+                && let Ok(Some(more)) = tokio::time::timeout_at(until, messages.next()).await
             {
-                batch.push(more);
+                until = until.min(self.take(more, &patience, &mut batch).await);
             }
-            let mut raw = Vec::with_capacity(batch.len());
-            let mut parsed = Vec::with_capacity(batch.len());
-            for message in batch {
-                let message = match message {
-                    Ok(message) => message,
-                    Err(error) => {
-                        // Missed heartbeats while the bus reconnects; the stream resumes by itself.
-                        tracing::warn!(%error, consumer = self.name, "pull was interrupted");
-                        continue;
-                    }
-                };
-                match (serde_json::from_slice(&message.payload), message.info()) {
-                    (Ok(payload), Ok(info)) => {
-                        parsed.push(Delivery {
-                            payload,
-                            subject: message.subject.to_string(),
-                            delivered: info.delivered,
-                            sequence: info.stream_sequence,
-                        });
-                        raw.push(message);
-                    }
-                    (Err(error), _) => {
-                        tracing::error!(%error, consumer = self.name, subject = %message.subject, "message cannot be read; rejected");
-                        acknowledge(&message, Outcome::Reject).await;
-                    }
-                    (_, Err(error)) => tracing::error!(%error, consumer = self.name, "message without delivery information"),
+            if !batch.parsed.is_empty() {
+                self.handle(batch, &mut handler).await;
+            }
+        }
+    }
+
+    /// Puts a message into the batch, or rejects it; gives when the batch is due at the latest.
+    async fn take<T: DeserializeOwned>(
+        &self,
+        message: Result<Message, pull::MessagesError>,
+        patience: impl Fn(&T) -> Duration,
+        batch: &mut Batch<T>,
+    ) -> Instant {
+        let now = Instant::now();
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => {
+                // Missed heartbeats while the bus reconnects; the stream resumes by itself.
+                tracing::warn!(%error, consumer = self.name, "pull was interrupted");
+                return now;
+            }
+        };
+        match (serde_json::from_slice(&message.payload), message.info()) {
+            (Ok(payload), Ok(info)) => {
+                let due = now + patience(&payload);
+                batch.parsed.push(Delivery {
+                    payload,
+                    subject: message.subject.to_string(),
+                    delivered: info.delivered,
+                    sequence: info.stream_sequence,
+                });
+                batch.raw.push(message);
+                return due;
+            }
+            (Err(error), _) => {
+                tracing::error!(%error, consumer = self.name, subject = %message.subject, "message cannot be read; rejected");
+                acknowledge(&message, Outcome::Reject).await;
+            }
+            (_, Err(error)) => tracing::error!(%error, consumer = self.name, "message without delivery information"),
+        }
+        now
+    }
+
+    async fn handle<T, H, F>(&self, batch: Batch<T>, handler: &mut H)
+    where
+        H: FnMut(Vec<Delivery<T>>) -> F,
+        F: Future<Output = anyhow::Result<Vec<Outcome>>>,
+    {
+        match handler(batch.parsed).await {
+            Ok(outcomes) => {
+                for (message, outcome) in batch.raw.iter().zip(outcomes) {
+                    acknowledge(message, outcome).await;
                 }
             }
-            if parsed.is_empty() {
-                continue;
-            }
-            match handler(parsed).await {
-                Ok(outcomes) => {
-                    for (message, outcome) in raw.iter().zip(outcomes) {
-                        acknowledge(message, outcome).await;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), consumer = self.name, "batch failed; it is delivered again");
-                    for message in &raw {
-                        acknowledge(message, Outcome::Retry(Duration::from_secs(1))).await;
-                    }
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), consumer = self.name, "batch failed; it is delivered again");
+                for message in &batch.raw {
+                    acknowledge(message, Outcome::Retry(Duration::from_secs(1))).await;
                 }
             }
         }
+    }
+}
+
+/// Messages as they came, and what they say.
+struct Batch<T> {
+    raw: Vec<Message>,
+    parsed: Vec<Delivery<T>>,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { raw: Vec::new(), parsed: Vec::new() }
     }
 }
 

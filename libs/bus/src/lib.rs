@@ -41,6 +41,14 @@ pub struct BusConfig {
     pub name: String,
 }
 
+impl BusConfig {
+    /// Below which the answers to this service's requests come, so that it needs to hear no other's.
+    fn inbox(&self) -> String {
+        let name: String = self.user.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        if name.is_empty() { "_INBOX".to_owned() } else { format!("_INBOX.{name}") }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to NATS at {url}")]
 pub struct ConnectError {
@@ -54,6 +62,7 @@ impl Bus {
         let servers: Vec<&str> = config.url.split(',').map(str::trim).collect();
         let client = async_nats::ConnectOptions::new()
             .name(&config.name)
+            .custom_inbox_prefix(config.inbox())
             .user_and_password(config.user.clone(), config.password.clone())
             .connection_timeout(Duration::from_secs(5))
             .request_timeout(Some(Duration::from_secs(5)))

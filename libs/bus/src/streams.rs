@@ -69,6 +69,12 @@ fn configs(replicas: usize) -> [Config; 4] {
 }
 
 impl Bus {
+    /// Drops what the streams still hold of the output of a tenant that is gone; how many messages.
+    pub async fn forget_output(&self, tenant: kiln_domain::TenantId) -> anyhow::Result<u64> {
+        let stream = self.jetstream.get_stream_no_info(subject::OUTPUT).await?;
+        Ok(stream.purge().filter(subject::tenant_output(tenant)).await?.purged)
+    }
+
     /// Drops input that an ended execution has not read.
     pub async fn forget_stdin(&self, execution: kiln_domain::ExecutionId) -> anyhow::Result<()> {
         let stream = self.jetstream.get_stream_no_info(subject::STDIN).await?;

@@ -70,7 +70,7 @@ impl Database {
     }
 }
 
-/// A transaction for one tenant; rolled back unless committed.
+/// A transaction for one tenant; rolled back unless committed. One that has only read is dropped: that costs no wait.
 pub struct TenantTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,

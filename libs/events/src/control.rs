@@ -1,6 +1,6 @@
 //! Requests and replies over core NATS. Each request names the tenant it is made for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kiln_domain::{ExecutionId, InstanceId, ReasonCode, Runtime, SessionId, TenantId};
@@ -127,6 +127,8 @@ pub enum RetryReply {
     NotFound,
     /// The session that it ran in takes no executions any more.
     SessionClosed,
+    /// The workspace that the first one ran in has been deleted.
+    WorkspaceGone,
     /// The tenant's quota that is spent, by its API code.
     OverQuota {
         code: String,
@@ -190,6 +192,9 @@ pub struct TenantUsageReply {
     pub cpu_ms_today: u64,
     #[serde(default)]
     pub sessions: u64,
+    /// Files kept in workspaces.
+    #[serde(default)]
+    pub storage_bytes: u64,
 }
 
 /// By what [`UsageSums`] are grouped.
@@ -215,6 +220,9 @@ pub struct UsageSums {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageSumsReply {
     pub rows: Vec<UsageRow>,
+    /// Files kept in workspaces now.
+    #[serde(default)]
+    pub storage_bytes: u64,
 }
 
 /// Sums over executions that ended, from the kernel's counters.
@@ -242,6 +250,9 @@ pub struct ResolveSecrets {
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveSecretsReply {
     pub secrets: BTreeMap<String, String>,
+    /// Names of those that are not to be printed.
+    #[serde(default)]
+    pub masked: BTreeSet<String>,
 }
 
 /// executor → scheduler: the secrets of an attempt that it has claimed.
@@ -268,6 +279,11 @@ pub enum Administer {
     /// `now` signs with a new key at once and drops the others.
     RotateKeys {
         now: bool,
+    },
+    /// The operator's keys for secrets may have changed: everything is to be under the first of them, which must be the one
+    /// of this id where one is named.
+    RotateSecretKeys {
+        to: Option<String>,
     },
 }
 

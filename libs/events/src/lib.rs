@@ -11,6 +11,7 @@ mod session;
 pub mod subject;
 mod task;
 mod tenant;
+mod workspace;
 
 pub use control::{
     AWAIT_ENDED, AWAIT_LIVE, Administer, AdministerReply, AttemptSecrets, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply,
@@ -27,6 +28,10 @@ pub use session::{
 };
 pub use task::{InputFile, Payload, PayloadSource, Task};
 pub use tenant::{ApiKeyRevoked, SignInRevoked, TenantChanged, TenantDeleted, TenantPurged, TenantQuota, UserRevoked};
+pub use workspace::{
+    ChangeWorkspace, ChangeWorkspaceReply, DeleteWorkspace, DeleteWorkspaceReply, GoneWorkspaces, GoneWorkspacesReply,
+    OpenWorkspace, WorkspaceRecord, WorkspaceReply, WorkspaceUsed, WorkspaceUsedReply,
+};
 
 mod base64_bytes {
     //! Bytes as base64 text inside JSON.

@@ -47,6 +47,11 @@ pub fn output(tenant: TenantId, execution: ExecutionId) -> String {
     format!("kiln.output.v1.{tenant}.{execution}")
 }
 
+/// The output of all of a tenant's executions.
+pub fn tenant_output(tenant: TenantId) -> String {
+    format!("kiln.output.v1.{tenant}.>")
+}
+
 pub fn stdin(execution: ExecutionId) -> String {
     format!("kiln.stdin.v1.{execution}")
 }

@@ -30,6 +30,8 @@ pub struct TenantQuota {
     pub max_cpu_millis: Option<u64>,
     #[serde(default)]
     pub max_sessions: Option<u32>,
+    #[serde(default)]
+    pub storage_bytes: Option<u64>,
 }
 
 /// A tenant is gone; whatever there is of it is to be ended and removed.

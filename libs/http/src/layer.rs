@@ -13,6 +13,7 @@ use tower::{ServiceExt as _, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Problem;
+use crate::auth::{Access, access};
 use crate::edge::{Edge, RequestContext};
 
 /// Largest body of a route that does not say otherwise.
@@ -40,10 +41,13 @@ pub fn layers(router: Router, edge: Edge) -> Router {
     Router::new().fallback_service(either).layer(from_fn_with_state(Arc::new(edge), write_problems))
 }
 
-/// A request that names a caller is counted once that caller is known.
+/// A request that names a caller is counted once that caller is known. Where nobody will ask who calls, a header that
+/// names somebody changes nothing.
 fn is_counted_by_address(request: &Request) -> bool {
+    let path = request.uri().path();
     let names_nobody = RequestContext::of(request.extensions()).is_ok_and(|context| !context.names_a_caller);
-    names_nobody && !UNCOUNTED.contains(&request.uri().path())
+    let nobody_asks = !path.starts_with("/api/v1/") || access(request.method().as_str(), path) == Some(Access::Public);
+    (names_nobody || nobody_asks) && !UNCOUNTED.contains(&path)
 }
 
 async fn write_problems(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
@@ -92,5 +96,47 @@ fn unnamed(status: StatusCode) -> Problem {
         StatusCode::TOO_MANY_REQUESTS => Problem::new(status, "rate_limited", "Too many requests; wait and try again."),
         _ if status.is_server_error() => Problem::new(status, "internal", "Something failed on our side; it has been logged."),
         _ => Problem::new(status, "bad_request", "The request cannot be accepted as it is."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+    use axum::routing::{get, post};
+
+    use super::*;
+    use crate::EdgeConfig;
+
+    /// How many of five requests are let through where three a minute are.
+    async fn let_through(method: &str, path: &str, authorization: Option<&str>) -> usize {
+        let edge = Edge::new(&EdgeConfig { anonymous_per_minute: 3.try_into().unwrap(), ..EdgeConfig::default() });
+        let routes = Router::new().route("/api/v1/auth/login", post(|| async {})).route("/", get(|| async {}));
+        let router = layers(routes.route("/api/v1/executions", get(|| async {})).route("/livez", get(|| async {})), edge);
+        let mut passed = 0;
+        for _ in 0..5 {
+            let mut request = Request::builder().method(method).uri(path);
+            if let Some(value) = authorization {
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 7))));
+            let status = router.clone().oneshot(request).await.unwrap().status();
+            passed += usize::from(status == StatusCode::OK);
+        }
+        passed
+    }
+
+    #[tokio::test]
+    async fn a_header_that_nobody_reads_evades_no_limit() {
+        for authorization in [None, Some("Bearer nonsense"), Some("x")] {
+            assert_eq!(let_through("POST", "/api/v1/auth/login", authorization).await, 3, "{authorization:?}");
+            assert_eq!(let_through("GET", "/", authorization).await, 3, "{authorization:?}");
+        }
+        assert_eq!(let_through("GET", "/livez", None).await, 5);
+        // Counted by who it turns out to be.
+        assert_eq!(let_through("GET", "/api/v1/executions", Some("Bearer nonsense")).await, 5);
+        assert_eq!(let_through("GET", "/api/v1/executions", None).await, 3);
     }
 }

@@ -1,6 +1,7 @@
 //! What every HTTP route of Kiln shares: problem documents, extractors whose refusals are problems, pagination,
 //! idempotency, and who is calling.
 
+mod attachment;
 pub mod auth;
 mod edge;
 mod execution;
@@ -11,7 +12,9 @@ mod page;
 mod problem;
 mod rate;
 mod seal;
+mod workspace;
 
+pub use attachment::attachment;
 pub use edge::{Edge, EdgeConfig, RequestContext};
 pub use execution::{Execution, Printed};
 pub use extract::{ApiJson, ApiPath, ApiQuery, Body, Object};
@@ -20,3 +23,4 @@ pub use layer::layers;
 pub use page::{Cursor, Page, PageQuery};
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use rate::{RateLimit, Standing};
+pub use workspace::Workspace;

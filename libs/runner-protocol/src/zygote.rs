@@ -20,6 +20,9 @@ pub const WORKSPACE_MARK: u8 = b'W';
 /// What goes before the step and the detail, a line each, on the stream for a failure's words.
 pub const FAILURE_MARK: u8 = b'E';
 
+/// Where a sandbox's own file for the program is, until it has been mounted where the program is called.
+pub const SCRIPT_SOURCE: &str = "/tmp/.kiln-program";
+
 /// The byte that comes over the disk's socket with the descriptor of its mount.
 pub const DISK_MARK: u8 = b'D';
 
@@ -32,6 +35,8 @@ pub struct MakeSandbox {
     /// Where the disk goes, or where a mount of the list already is the working directory.
     pub directory: String,
     pub has_disk: bool,
+    /// Over which name in that directory a file of the sandbox's own is mounted, made at [`SCRIPT_SOURCE`].
+    pub script: Option<String>,
     /// The two ids of the sandbox, as the zygote's user namespace calls them.
     pub runner_id: u32,
     pub program_id: u32,

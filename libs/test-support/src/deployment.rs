@@ -28,6 +28,7 @@ pub struct Addresses {
     pub auth: String,
     pub scheduler: String,
     pub result: String,
+    pub executor: String,
 }
 
 /// A running Kiln.
@@ -63,16 +64,16 @@ static VISITS: AtomicU32 = AtomicU32::new(0);
 impl Addresses {
     /// All services at one address.
     pub fn one(url: &str) -> Self {
-        Self { auth: url.to_owned(), scheduler: url.to_owned(), result: url.to_owned() }
+        Self { auth: url.to_owned(), scheduler: url.to_owned(), result: url.to_owned(), executor: url.to_owned() }
     }
 
     /// Where a route is served: by prefix, as an ingress splits them. Few routes are outside of `/api/v1`.
     pub fn url(&self, path: &str) -> String {
         let route = path.split('?').next().unwrap_or(path);
         let base = match route {
-            "/executions" | "/runtimes" | "/limits" | "/admin/executors" => &self.scheduler,
-            "/sessions" => &self.scheduler,
+            "/executions" | "/runtimes" | "/limits" | "/admin/executors" | "/workspaces" | "/sessions" => &self.scheduler,
             _ if route.starts_with("/sessions/") => &self.scheduler,
+            _ if route.starts_with("/workspaces/") => &self.executor,
             _ if route.starts_with("/executions/") => &self.result,
             _ => &self.auth,
         };
@@ -86,7 +87,7 @@ impl Addresses {
 
     /// Each address once.
     pub fn each(&self) -> Vec<String> {
-        let mut each = vec![self.auth.clone(), self.scheduler.clone(), self.result.clone()];
+        let mut each = vec![self.auth.clone(), self.scheduler.clone(), self.result.clone(), self.executor.clone()];
         each.dedup();
         each
     }
@@ -187,11 +188,14 @@ mod tests {
     #[test]
     fn routes_are_split_by_prefix() {
         let to = |name: &str| format!("http://{name}");
-        let addresses = Addresses { auth: to("auth"), scheduler: to("scheduler"), result: to("result") };
+        let addresses =
+            Addresses { auth: to("auth"), scheduler: to("scheduler"), result: to("result"), executor: to("executor") };
         for (path, url) in [
             ("/executions?limit=2", "http://scheduler/api/v1/executions?limit=2"),
             ("/executions/7/events", "http://result/api/v1/executions/7/events"),
             ("/sessions/7/executions", "http://scheduler/api/v1/sessions/7/executions"),
+            ("/workspaces?limit=2", "http://scheduler/api/v1/workspaces?limit=2"),
+            ("/workspaces/7/files/a", "http://executor/api/v1/workspaces/7/files/a"),
             ("/auth/me", "http://auth/api/v1/auth/me"),
             ("/.well-known/jwks.json", "http://auth/.well-known/jwks.json"),
             ("/limits", "http://scheduler/api/v1/limits"),

@@ -67,7 +67,12 @@ impl Installation {
 
     /// A new installation that is up.
     pub fn start() -> Self {
-        let mut installation = Self::new();
+        Self::start_with(&[])
+    }
+
+    /// The same with settings.
+    pub fn start_with(settings: &'static [(&'static str, &'static str)]) -> Self {
+        let mut installation = Self::with_settings(settings);
         installation.up();
         installation
     }
@@ -105,7 +110,7 @@ impl Installation {
     }
 
     /// `kiln admin` with these arguments, for this installation.
-    pub(crate) fn operator(&self, arguments: &[&str]) -> Command {
+    pub fn operator(&self, arguments: &[&str]) -> Command {
         let mut command = kiln_command();
         command.arg("admin").args(arguments).arg("--data").arg(self.data());
         command

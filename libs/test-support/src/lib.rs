@@ -31,4 +31,5 @@ pub use eventually::eventually;
 pub use installation::{Installation, kiln_program};
 pub use processes::{Marker, cgroups_of, children, descendants, kill_all, live, processes_with};
 pub use shape::assert_like;
+pub use split::Split;
 pub use tenant::{PASSWORD, Tenant, unique_email};

@@ -64,7 +64,7 @@ fn layer(name: &str) -> anyhow::Result<Layer> {
         "kiln-platform" => Layer::Platform,
         "kiln-drill" => Layer::Drill,
         "kiln-test-support" => Layer::TestSupport,
-        "kiln-e2e-api" | "kiln-e2e-attacks" | "kiln-load" => Layer::EndToEnd,
+        "kiln-e2e-api" | "kiln-e2e-attacks" | "kiln-e2e-faults" | "kiln-load" => Layer::EndToEnd,
         "xtask" => Layer::Xtask,
         _ => anyhow::bail!("crate {name} has no place in the layers: add it in {}", file!()),
     })

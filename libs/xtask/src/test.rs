@@ -47,10 +47,13 @@ pub fn run(filter: Option<&str>) -> bool {
         command.envs(servers.iter().map(|(name, value)| (name, value)));
         step::run(&mut command, TESTS_WITHIN)
     };
-    report.tests("tests of the crates", || test(&["--workspace", "--exclude", "kiln-e2e-api", "--exclude", "kiln-e2e-attacks"]));
+    report.tests("tests of the crates", || {
+        test(&["--workspace", "--exclude", "kiln-e2e-api", "--exclude", "kiln-e2e-attacks", "--exclude", "kiln-e2e-faults"])
+    });
     report.tests("the attack corpus, alone and 16 at once", || test(&["--workspace", "--test", "attacks"]));
     report.tests("end to end, all in one process", || test(&["--workspace", "--test", "api"]));
     report.tests("end to end, each service in its own process", || test(&["--workspace", "--test", "split"]));
+    report.tests("under faults, with what the database and the bus hold", || test(&["--workspace", "--test", "faults"]));
     if whole && web::check(&mut report) {
         web::browse(&mut report, &servers);
     }

@@ -35,6 +35,13 @@ pub struct ApiKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+impl ApiKey {
+    /// As the audit log tells it.
+    pub fn told(&self) -> serde_json::Value {
+        serde_json::json!({"name": self.name, "scopes": self.scopes, "expires_at": self.expires_at})
+    }
+}
+
 /// What a new key is to be.
 pub struct NewApiKey {
     pub name: String,
@@ -140,13 +147,13 @@ pub async fn revoke(tx: &mut TenantTx, relay: &Relay, id: ApiKeyId) -> Result<Op
     revocations::announce(tx, relay, tenant, RevokedSubject::ApiKey(id)).await.map(Some)
 }
 
-/// Revokes the tenant's keys that this person made, or all of them. The messages are for [`Relay::send`].
+/// Revokes the tenant's keys that this person made, or all of them; which, and the messages for [`Relay::send`].
 pub async fn revoke_made_by(
     connection: &mut PgConnection,
     relay: &Relay,
     tenant: TenantId,
     maker: Option<UserId>,
-) -> Result<Vec<Outgoing>, Problem> {
+) -> Result<(Vec<ApiKeyId>, Vec<Outgoing>), Problem> {
     let revoked = sqlx::query_scalar!(
         "UPDATE auth.api_keys SET revoked_at = now()
          WHERE tenant_id = $1 AND ($2::uuid IS NULL OR created_by = $2) AND revoked_at IS NULL RETURNING id",
@@ -155,11 +162,12 @@ pub async fn revoke_made_by(
     )
     .fetch_all(&mut *connection)
     .await?;
+    let revoked: Vec<ApiKeyId> = revoked.into_iter().map(ApiKeyId).collect();
     let mut messages = Vec::with_capacity(revoked.len());
-    for id in revoked {
-        messages.extend(revocations::announce(connection, relay, tenant, RevokedSubject::ApiKey(ApiKeyId(id))).await?);
+    for id in &revoked {
+        messages.extend(revocations::announce(connection, relay, tenant, RevokedSubject::ApiKey(*id)).await?);
     }
-    Ok(messages)
+    Ok((revoked, messages))
 }
 
 /// Whose living key has this hash, made by somebody who still administers the tenant; notes its use, at most once a minute.

@@ -31,6 +31,8 @@ pub struct Parts {
     pub signing: SigningKeys,
     /// Sign-ups by address.
     pub signups: RateLimit<IpAddr>,
+    /// Invitations, each of which is a mail to whom the caller names, by address.
+    pub invitations: RateLimit<IpAddr>,
     /// Mails asked for, by address.
     pub mails: RateLimit<IpAddr>,
     pub mailer: Mailer,
@@ -44,6 +46,12 @@ pub struct Parts {
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Counts an invitation; 429 when the address has sent too many.
+    pub fn take_invitation(&self, address: ClientAddress) -> Result<(), Problem> {
+        let taken = self.invitations.take(&address.network()).map(drop);
+        taken.map_err(|refused| refused.refusal("rate_limited", "Too many invitations from this address; wait and try again."))
     }
 
     /// Counts a mail that is asked for; 429 when the address has asked for too many.

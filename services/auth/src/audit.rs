@@ -50,9 +50,10 @@ pub async fn list(
         r#"SELECT a.id, a.at, a.actor_user_id, a.actor_api_key_id, COALESCE(a.actor_email, u.email) AS "email?",
                   host(a.address) AS "address?", a.action, a.object, a.before, a.after
            FROM auth.audit_log a LEFT JOIN auth.users u ON u.id = a.actor_user_id
-           WHERE a.tenant_id = $1 AND ($2::uuid IS NULL OR a.id < $2) ORDER BY a.id DESC LIMIT $3"#,
+           WHERE a.tenant_id = $1 AND a.id < $2 ORDER BY a.id DESC LIMIT $3"#,
         tenant.0,
-        after,
+        // Always a bound, so that a plan made for any value walks the index from there.
+        after.unwrap_or(Uuid::max()),
         limit
     )
     .fetch_all(connection)

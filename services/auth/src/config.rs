@@ -1,6 +1,7 @@
 //! The settings of the auth service, as delivered unless said otherwise.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -28,6 +29,8 @@ pub struct Config {
     pub signups_per_minute: NonZeroU32,
     /// Mails a minute that may be asked for from one address.
     pub mails_per_minute: NonZeroU32,
+    /// Invitations a minute from one address.
+    pub invitations_per_minute: NonZeroU32,
     /// Failed logins of one account from one address within the window.
     pub login_failures: u32,
     pub login_window_s: u64,
@@ -42,6 +45,9 @@ pub struct Config {
     pub signing_key_days: u32,
     /// Encrypts tenants' secrets: 32 bytes in base64. None: no secret can be set.
     pub secret_key: Option<SecretString>,
+    /// Further keys of the kind, one a line, before that one: the first encrypts. Read again each minute and when the
+    /// operator turns the keys over (`kiln admin keys rotate`), so that no restart is needed.
+    pub secret_key_file: Option<PathBuf>,
     /// Earlier ones, that still decrypt until all is encrypted anew, which a minute after the start it is.
     pub previous_secret_keys: Vec<SecretString>,
     pub quota: QuotaDefaults,
@@ -73,6 +79,7 @@ impl Default for Config {
             sign_in_max_s: 90 * 24 * 3600,
             signups_per_minute: const { NonZeroU32::new(60).unwrap() },
             mails_per_minute: const { NonZeroU32::new(20).unwrap() },
+            invitations_per_minute: const { NonZeroU32::new(120).unwrap() },
             login_failures: 10,
             login_window_s: 5 * 60,
             api_keys_per_tenant: 100,
@@ -81,6 +88,7 @@ impl Default for Config {
             mail: MailConfig::default(),
             signing_key_days: 90,
             secret_key: None,
+            secret_key_file: None,
             previous_secret_keys: Vec::new(),
             quota: QuotaDefaults::default(),
         }

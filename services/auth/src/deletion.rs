@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::tenants::Tenant;
+use crate::tenants::{self, Tenant};
 use crate::{api_keys, audit, revocations, users};
 
 /// Removes the tenant and ends its members' tokens; the messages are for [`Relay::send`] after the commit.
@@ -26,6 +26,8 @@ pub async fn delete(
     tenant: &Tenant,
     address: IpAddr,
 ) -> Result<Vec<Outgoing>, Problem> {
+    // Whoever is joining has joined before this, or finds nothing to join.
+    tenants::lock(&mut *connection, tenant.id).await?;
     let members = sqlx::query_scalar!("SELECT user_id FROM auth.memberships WHERE tenant_id = $1", tenant.id.0)
         .fetch_all(&mut *connection)
         .await?;
@@ -35,12 +37,15 @@ pub async fn delete(
         let subject = RevokedSubject::User(kiln_domain::UserId(*member));
         messages.extend(revocations::announce(&mut *connection, relay, tenant.id, subject).await?);
     }
-    messages.extend(api_keys::revoke_made_by(&mut *connection, relay, tenant.id, None).await?);
+    messages.extend(api_keys::revoke_made_by(&mut *connection, relay, tenant.id, None).await?.1);
     let gone = sqlx::query!("DELETE FROM auth.tenants WHERE tenant_id = $1", tenant.id.0).execute(&mut *connection).await?;
     if gone.rows_affected() == 0 {
         return Err(Problem::not_found());
     }
     sqlx::query!("DELETE FROM auth.idempotency WHERE tenant_id = $1", tenant.id.0).execute(&mut *connection).await?;
+    // What could be had for it is good no more, and says where its members have been.
+    sqlx::query!("DELETE FROM auth.refresh_tokens WHERE for_tenant = $1", tenant.id.0).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM auth.tickets WHERE for_tenant = $1", tenant.id.0).execute(&mut *connection).await?;
     sqlx::query!(
         "INSERT INTO auth.tenant_deletions (former_tenant, slug, requested_by) VALUES ($1, $2, $3)",
         tenant.id.0,

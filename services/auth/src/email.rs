@@ -3,6 +3,8 @@
 use email_address::{EmailAddress, Options};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::names::turns_direction;
+
 /// RFC 5321's limit on a path, less its brackets.
 const MAX_BYTES: usize = 254;
 
@@ -20,6 +22,13 @@ pub struct Email {
 #[error("must be an e-mail address of at most 254 bytes")]
 pub struct InvalidEmail;
 
+/// Characters that nobody sees, by which one address passes for another.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{34f}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200d}' | '\u{2028}'..='\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 impl Email {
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         if text.len() > MAX_BYTES {
@@ -27,7 +36,8 @@ impl Email {
         }
         let text: String = text.trim().nfc().collect();
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        if text.len() > MAX_BYTES || text.contains('"') || EmailAddress::parse_with_options(&text, options).is_err() {
+        let shown = text.chars().all(|letter| !letter.is_control() && !turns_direction(letter) && !is_invisible(letter));
+        if text.len() > MAX_BYTES || text.contains('"') || !shown || EmailAddress::parse_with_options(&text, options).is_err() {
             return Err(InvalidEmail);
         }
         let folded = caseless::default_case_fold_str(&text).nfc().collect();
@@ -82,6 +92,9 @@ mod tests {
             "\"a b\"@example.com",
             "ada@example.com\r\nBcc: x@example.com",
             "ada@example..com",
+            "a\u{200b}da@example.com",
+            "ada\u{202e}@example.com",
+            "ada@exam\u{ad}ple.com",
             long.as_str(),
         ] {
             assert_eq!(Email::parse(text), Err(InvalidEmail), "{text:?}");

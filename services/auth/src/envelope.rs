@@ -1,6 +1,9 @@
 //! Encryption of what tenants entrust to us: each value under a key of its own, and that key under the operator's. Turning
 //! the operator's key over means wrapping the small keys anew; the values stay as they are.
 
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
 use anyhow::Context as _;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
@@ -10,8 +13,14 @@ use sha2::{Digest as _, Sha256};
 
 const KEY_BYTES: usize = 32;
 
-/// The operator's keys; the first encrypts, all decrypt.
-pub struct Keyring(Vec<OperatorKey>);
+/// The operator's keys; the first encrypts, all decrypt. Those of a file come before those of the settings, and may change
+/// while the service runs.
+pub struct Keyring {
+    file: Option<PathBuf>,
+    /// In base64, of the settings.
+    configured: Vec<SecretString>,
+    keys: RwLock<Arc<[OperatorKey]>>,
+}
 
 struct OperatorKey {
     id: String,
@@ -28,25 +37,39 @@ pub struct Sealed {
 }
 
 impl Keyring {
-    /// From keys in base64, 32 bytes each; the present one first.
-    pub fn new<'a>(keys: impl IntoIterator<Item = &'a SecretString>) -> anyhow::Result<Self> {
-        let keys = keys.into_iter().map(|key| {
-            let bytes = STANDARD.decode(key.expose_secret().trim()).ok().filter(|bytes| bytes.len() == KEY_BYTES);
-            let bytes = bytes.context("an operator's key for secrets must be 32 bytes in base64: openssl rand -base64 32")?;
-            let id = hex::encode(Sha256::digest([b"kiln.secrets.key".as_slice(), &bytes].concat()));
-            Ok(OperatorKey { id: id.chars().take(16).collect(), key: aes(&bytes)? })
-        });
-        Ok(Self(keys.collect::<anyhow::Result<_>>()?))
+    /// From keys in base64, 32 bytes each, one a line in the file; the present one first.
+    pub fn new<'a>(file: Option<PathBuf>, configured: impl IntoIterator<Item = &'a SecretString>) -> anyhow::Result<Self> {
+        let configured: Vec<_> = configured.into_iter().cloned().collect();
+        let keys = RwLock::new(read(file.as_deref(), &configured)?);
+        Ok(Self { file, configured, keys })
+    }
+
+    /// Reads the file again; true when another key encrypts from now on. What cannot be read changes nothing.
+    pub fn reload(&self) -> anyhow::Result<bool> {
+        let keys = read(self.file.as_deref(), &self.configured)?;
+        let before = self.present();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(self.present() != before)
     }
 
     /// The id of the key that encrypts now; none when the operator has given none.
-    pub fn present(&self) -> Option<&str> {
-        self.0.first().map(|key| key.id.as_str())
+    pub fn present(&self) -> Option<String> {
+        self.keys().first().map(|key| key.id.clone())
+    }
+
+    /// Whether what is under this key can be opened.
+    pub fn knows(&self, id: &str) -> bool {
+        self.keys().iter().any(|key| key.id == id)
+    }
+
+    fn keys(&self) -> Arc<[OperatorKey]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Encrypts a value that belongs to `context`, in which alone it can be opened.
     pub fn seal(&self, context: &str, value: &str) -> anyhow::Result<Sealed> {
-        let operator = self.0.first().context("the operator has given no key for secrets")?;
+        let keys = self.keys();
+        let operator = keys.first().context("the operator has given no key for secrets")?;
         let mut own = [0; KEY_BYTES];
         aws_lc_rs::rand::fill(&mut own).context("no randomness")?;
         Ok(Sealed {
@@ -64,17 +87,53 @@ impl Keyring {
 
     /// The same value with its key under the operator's present one.
     pub fn rewrap(&self, context: &str, sealed: &Sealed) -> anyhow::Result<Sealed> {
-        let operator = self.0.first().context("the operator has given no key for secrets")?;
+        let keys = self.keys();
+        let operator = keys.first().context("the operator has given no key for secrets")?;
         let own = self.unwrap(context, sealed)?;
         let wrapped_key = encrypt(&operator.key, context, &own)?;
         Ok(Sealed { key_id: operator.id.clone(), wrapped_key, value: sealed.value.clone() })
     }
 
     fn unwrap(&self, context: &str, sealed: &Sealed) -> anyhow::Result<Vec<u8>> {
-        let operator = self.0.iter().find(|key| key.id == sealed.key_id);
+        let keys = self.keys();
+        let operator = keys.iter().find(|key| key.id == sealed.key_id);
         let operator = operator.with_context(|| format!("the operator's key {} is not configured", sealed.key_id))?;
         decrypt(&operator.key, context, &sealed.wrapped_key)
     }
+}
+
+/// The keys of the file, then those of the settings.
+fn read(file: Option<&Path>, configured: &[SecretString]) -> anyhow::Result<Arc<[OperatorKey]>> {
+    let text = match file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file);
+            SecretString::from(text.with_context(|| format!("cannot read the operator's keys in {}", file.display()))?)
+        }
+        None => SecretString::default(),
+    };
+    let lines = text.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.chain(configured.iter().map(|key| key.expose_secret().trim())).map(OperatorKey::parse).collect()
+}
+
+impl OperatorKey {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let bytes = decode(text)?;
+        Ok(Self { id: id(&bytes), key: aes(&bytes)? })
+    }
+}
+
+/// By what an operator's key, in base64, is known; it tells nothing of the key.
+pub fn secret_key_id(key: &str) -> anyhow::Result<String> {
+    decode(key).map(|bytes| id(&bytes))
+}
+
+fn id(key: &[u8]) -> String {
+    hex::encode(Sha256::digest([b"kiln.secrets.key".as_slice(), key].concat())).chars().take(16).collect()
+}
+
+fn decode(text: &str) -> anyhow::Result<Vec<u8>> {
+    let bytes = STANDARD.decode(text).ok().filter(|bytes| bytes.len() == KEY_BYTES);
+    bytes.context("an operator's key for secrets must be 32 bytes in base64: openssl rand -base64 32")
 }
 
 fn aes(key: &[u8]) -> anyhow::Result<RandomizedNonceKey> {
@@ -106,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_value_opens_in_its_own_place_alone() {
-        let ring = Keyring::new([&key(1)]).unwrap();
+        let ring = Keyring::new(None, [&key(1)]).unwrap();
         let sealed = ring.seal("tenant/NAME", "hunter2").unwrap();
         assert!(!sealed.value.windows(7).any(|part| part == b"hunter2"));
         assert_eq!(ring.open("tenant/NAME", &sealed).unwrap(), "hunter2");
@@ -119,20 +178,45 @@ mod tests {
 
     #[test]
     fn keys_turn_over() {
-        let (old, new) = (Keyring::new([&key(1)]).unwrap(), Keyring::new([&key(2), &key(1)]).unwrap());
+        let (old, new) = (Keyring::new(None, [&key(1)]).unwrap(), Keyring::new(None, [&key(2), &key(1)]).unwrap());
         let sealed = old.seal("c", "v").unwrap();
         assert_eq!(new.open("c", &sealed).unwrap(), "v");
         let again = new.rewrap("c", &sealed).unwrap();
-        assert_eq!((again.key_id.as_str(), &again.value), (new.present().unwrap(), &sealed.value));
-        assert_eq!(Keyring::new([&key(2)]).unwrap().open("c", &again).unwrap(), "v");
+        assert_eq!((again.key_id.as_str(), &again.value), (new.present().unwrap().as_str(), &sealed.value));
+        assert_eq!(Keyring::new(None, [&key(2)]).unwrap().open("c", &again).unwrap(), "v");
         assert!(old.open("c", &again).is_err());
+    }
+
+    #[test]
+    fn a_file_is_read_again_and_a_broken_one_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("keys");
+        let write = |keys: &[SecretString]| {
+            let lines: Vec<_> = keys.iter().map(SecretString::expose_secret).collect();
+            std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+        };
+        assert!(Keyring::new(Some(file.clone()), []).is_err(), "it must be there");
+        write(&[key(1)]);
+        let ring = Keyring::new(Some(file.clone()), []).unwrap();
+        let sealed = ring.seal("c", "v").unwrap();
+        assert!(!ring.reload().unwrap());
+        write(&[key(2), key(1)]);
+        assert!(ring.reload().unwrap());
+        assert_eq!(ring.open("c", &sealed).unwrap(), "v");
+        let again = ring.rewrap("c", &sealed).unwrap();
+        std::fs::write(&file, "nonsense").unwrap();
+        assert!(ring.reload().is_err());
+        assert_eq!(ring.open("c", &again).unwrap(), "v");
+        write(&[key(2)]);
+        assert!(!ring.reload().unwrap() && !ring.knows(&sealed.key_id) && ring.knows(&again.key_id));
+        assert!(ring.open("c", &sealed).is_err());
     }
 
     #[test]
     fn only_whole_keys_are_taken() {
         for bad in ["", "short", "bm90IDMyIGJ5dGVz"] {
-            assert!(Keyring::new([&SecretString::from(bad)]).is_err());
+            assert!(Keyring::new(None, [&SecretString::from(bad)]).is_err());
         }
-        assert!(Keyring::new([]).unwrap().seal("c", "v").is_err());
+        assert!(Keyring::new(None, []).unwrap().seal("c", "v").is_err());
     }
 }

@@ -114,10 +114,10 @@ pub async fn withdraw(tx: &mut TenantTx, id: Uuid) -> Result<Option<(String, Str
     Ok(row.fetch_optional(&mut **tx).await?.map(|row| (row.email, row.role)))
 }
 
-/// The open invitation of this token, locked.
+/// The open invitation of this token.
 pub async fn find(connection: &mut PgConnection, token: &str) -> Result<Option<Invited>, Problem> {
     let row = sqlx::query!(
-        "SELECT id, tenant_id, email_folded, role FROM auth.invitations WHERE sha256 = $1 AND expires_at > now() FOR UPDATE",
+        "SELECT id, tenant_id, email_folded, role FROM auth.invitations WHERE sha256 = $1 AND expires_at > now()",
         &digest(token)[..]
     )
     .fetch_optional(connection)
@@ -133,9 +133,22 @@ pub async fn find(connection: &mut PgConnection, token: &str) -> Result<Option<I
     .transpose()
 }
 
-/// Spends a locked invitation; false when the person belongs to the tenant already, whose role stays.
-pub async fn accept(connection: &mut PgConnection, invited: &Invited, user: UserId) -> Result<bool, sqlx::Error> {
-    sqlx::query!("DELETE FROM auth.invitations WHERE id = $1", invited.id).execute(&mut *connection).await?;
+/// What accepting an invitation led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    Joined,
+    /// The person belongs to the tenant already; their role stays.
+    Belongs,
+    /// It was accepted, replaced or withdrawn meanwhile.
+    Gone,
+}
+
+/// Spends an invitation.
+pub async fn accept(connection: &mut PgConnection, invited: &Invited, user: UserId) -> Result<Accepted, sqlx::Error> {
+    let spent = sqlx::query!("DELETE FROM auth.invitations WHERE id = $1", invited.id).execute(&mut *connection).await?;
+    if spent.rows_affected() == 0 {
+        return Ok(Accepted::Gone);
+    }
     let joined = sqlx::query!(
         "INSERT INTO auth.memberships (tenant_id, user_id, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         invited.tenant_id.0,
@@ -144,5 +157,25 @@ pub async fn accept(connection: &mut PgConnection, invited: &Invited, user: User
     )
     .execute(connection)
     .await?;
-    Ok(joined.rows_affected() == 1)
+    Ok(if joined.rows_affected() == 1 { Accepted::Joined } else { Accepted::Belongs })
+}
+
+/// Withdraws what somebody has offered who may not offer it any more, by themselves or by their API keys: invitations as
+/// owner, or all of them. Which.
+pub async fn withdraw_made_by(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    maker: UserId,
+    only_owners: bool,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "DELETE FROM auth.invitations WHERE tenant_id = $1 AND (NOT $3 OR role = 'owner')
+           AND (created_by = $2 OR created_by IN (SELECT id FROM auth.api_keys WHERE tenant_id = $1 AND created_by = $2))
+         RETURNING id",
+        tenant.0,
+        maker.0,
+        only_owners
+    )
+    .fetch_all(connection)
+    .await
 }

@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::{Config, MailConfig, QuotaDefaults};
+pub use envelope::secret_key_id;
 pub use routes::api;
 
 /// Builds the service; makes its first signing key when there is none.
@@ -54,8 +55,12 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         hasher: password::Hasher::new(config.password_threads, config.password_queue, config.password_wait()).await?,
         signing: signing::SigningKeys::load(&database).await.context("cannot load the signing keys")?,
         signups: kiln_http::RateLimit::per_minute("signup", config.signups_per_minute),
+        invitations: kiln_http::RateLimit::per_minute("invitation", config.invitations_per_minute),
         mails: kiln_http::RateLimit::per_minute("mail", config.mails_per_minute),
-        keyring: envelope::Keyring::new(config.secret_key.iter().chain(&config.previous_secret_keys))?,
+        keyring: envelope::Keyring::new(
+            config.secret_key_file.clone(),
+            config.secret_key.iter().chain(&config.previous_secret_keys),
+        )?,
         mailer: mail::Mailer::new(&config.mail, &config.public_url)?,
         verifier: verifier.clone(),
         requests: TaskTracker::new(),

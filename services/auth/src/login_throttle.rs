@@ -1,8 +1,9 @@
-//! Failed logins of one account from one address. Counting by both means that nobody can lock a victim out from
+//! Failed logins of one account from one address, or one IPv6 network of a subscriber's. Counting by both means that nobody can lock a victim out from
 //! elsewhere; the attempt is counted before the password is looked at, so that parallel guesses gain nothing.
 
 use std::net::IpAddr;
 
+use kiln_http::auth::ClientAddress;
 use kiln_http::{Problem, Standing};
 use sqlx::PgConnection;
 
@@ -20,7 +21,7 @@ pub struct Attempt {
 /// Counts an attempt as failed, or refuses it with 429.
 pub async fn begin(connection: &mut PgConnection, config: &Config, account: &str, address: IpAddr) -> Result<Attempt, Problem> {
     let account = digest(account);
-    let address = address.to_string();
+    let address = ClientAddress(address).network().to_string();
     let row = sqlx::query!(
         r#"INSERT INTO auth.login_failures AS f (account, address, failures) VALUES ($1, ($2::text)::inet, 1)
            ON CONFLICT (account, address) DO UPDATE SET

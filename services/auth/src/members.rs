@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kiln_db::Outgoing;
-use kiln_domain::{Role, TenantId, UserId};
+use kiln_domain::{ApiKeyId, Role, TenantId, UserId};
 use kiln_http::Problem;
 use kiln_http::auth::{Caller, RevokedSubject};
 use kiln_runtime::outbox::Relay;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::users::parse_role;
-use crate::{api_keys, revocations, users};
+use crate::{api_keys, invitations, revocations, users};
 
 /// Somebody who belongs to the tenant.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -119,37 +119,68 @@ pub async fn lock(connection: &mut PgConnection, caller: &Caller, target: UserId
     }))
 }
 
-/// Gives a locked member another role. Keys made by somebody who no longer administers end with it.
+/// What ended with somebody's role: the keys that they made and the invitations that they sent.
+#[derive(Debug, Default)]
+pub struct Ended {
+    pub api_keys: Vec<ApiKeyId>,
+    pub invitations: Vec<Uuid>,
+    /// For [`Relay::send`] after the commit.
+    pub messages: Vec<Outgoing>,
+}
+
+impl Ended {
+    /// As the audit log tells it; nothing when nothing ended.
+    pub fn told(&self) -> Option<serde_json::Value> {
+        let none = self.api_keys.is_empty() && self.invitations.is_empty();
+        (!none).then(|| serde_json::json!({"api_keys_revoked": self.api_keys, "invitations_withdrawn": self.invitations}))
+    }
+}
+
+/// Gives a locked member another role. Keys and invitations of somebody who no longer administers end with it, and
+/// invitations as owner by somebody who is none any more.
 pub async fn set_role(
     connection: &mut PgConnection,
     relay: &Relay,
     tenant: TenantId,
     user: UserId,
     role: Role,
-) -> Result<Vec<Outgoing>, Problem> {
+) -> Result<Ended, Problem> {
     sqlx::query!("UPDATE auth.memberships SET role = $3 WHERE tenant_id = $1 AND user_id = $2", tenant.0, user.0, role.as_str())
         .execute(&mut *connection)
         .await?;
-    let mut messages = revocations::announce(connection, relay, tenant, RevokedSubject::User(user)).await?;
-    if role < Role::Admin {
-        messages.extend(api_keys::revoke_made_by(connection, relay, tenant, Some(user)).await?);
-    }
-    Ok(messages)
+    end(connection, relay, tenant, user, Some(role)).await
 }
 
-/// Ends a locked member's membership, with the keys that they made.
-pub async fn remove(
+/// Ends a locked member's membership, with the keys that they made and the invitations that they sent.
+pub async fn remove(connection: &mut PgConnection, relay: &Relay, tenant: TenantId, user: UserId) -> Result<Ended, Problem> {
+    sqlx::query!("DELETE FROM auth.memberships WHERE tenant_id = $1 AND user_id = $2", tenant.0, user.0)
+        .execute(&mut *connection)
+        .await?;
+    end(connection, relay, tenant, user, None).await
+}
+
+/// Ends what somebody had by a role that they lost; what was known of them is to be asked again.
+async fn end(
     connection: &mut PgConnection,
     relay: &Relay,
     tenant: TenantId,
     user: UserId,
-) -> Result<Vec<Outgoing>, Problem> {
-    sqlx::query!("DELETE FROM auth.memberships WHERE tenant_id = $1 AND user_id = $2", tenant.0, user.0)
-        .execute(&mut *connection)
-        .await?;
-    let mut messages = revocations::announce(connection, relay, tenant, RevokedSubject::User(user)).await?;
-    messages.extend(api_keys::revoke_made_by(connection, relay, tenant, Some(user)).await?);
-    Ok(messages)
+    role: Option<Role>,
+) -> Result<Ended, Problem> {
+    let mut ended = Ended {
+        messages: revocations::announce(&mut *connection, relay, tenant, RevokedSubject::User(user)).await?,
+        ..Ended::default()
+    };
+    let administers = role >= Some(Role::Admin);
+    if role < Some(Role::Owner) {
+        ended.invitations = invitations::withdraw_made_by(&mut *connection, tenant, user, administers).await?;
+    }
+    if !administers {
+        let (api_keys, messages) = api_keys::revoke_made_by(connection, relay, tenant, Some(user)).await?;
+        ended.api_keys = api_keys;
+        ended.messages.extend(messages);
+    }
+    Ok(ended)
 }
 
 #[cfg(test)]

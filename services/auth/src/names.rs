@@ -8,7 +8,7 @@ const MAX_SLUG: usize = 40;
 
 /// The text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to 200 characters, none of them a control character")]
+#[error("must have 1 to 200 characters, none of which controls how others are shown")]
 pub struct InvalidName;
 
 /// A name in NFC without white space around it.
@@ -18,11 +18,19 @@ pub fn parse_name(text: &str) -> Result<String, InvalidName> {
         return Err(InvalidName);
     }
     let name: String = text.trim().nfc().collect();
-    if (1..=MAX_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+    if (1..=MAX_CHARS).contains(&name.chars().count())
+        && !name.chars().any(|letter| letter.is_control() || turns_direction(letter))
+    {
         Ok(name)
     } else {
         Err(InvalidName)
     }
+}
+
+/// Characters that make what follows read in another order than it is (the `Bidi_Control` property of Unicode), by which one
+/// name passes for another.
+pub fn turns_direction(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A slug made from a name: lower-case ASCII letters, digits and single hyphens; `tenant` when nothing is left.
@@ -61,7 +69,10 @@ mod tests {
     fn names_are_bounded_by_characters() {
         assert_eq!(parse_name("  Zoe\u{308} "), Ok("Zo\u{eb}".to_owned()));
         assert!(parse_name(&"é".repeat(200)).is_ok());
-        for bad in ["", "   ", "a\nb", "nul\0", "é".repeat(201).as_str(), "x".repeat(100_000).as_str()] {
+        assert!(parse_name("👩\u{200d}🚀").is_ok());
+        for bad in
+            ["", "   ", "a\nb", "nul\0", "bad\u{202e}eman", "\u{2066}x", "é".repeat(201).as_str(), "x".repeat(100_000).as_str()]
+        {
             assert_eq!(parse_name(bad), Err(InvalidName));
         }
     }

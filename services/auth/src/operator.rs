@@ -6,13 +6,17 @@ use kiln_domain::TenantId;
 use kiln_events::{Administer, AdministerReply};
 use kiln_http::Problem;
 use kiln_http::auth::RevokedSubject;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::email::Email;
 use crate::sign_ins::{self, Because};
-use crate::users::{self, User};
-use crate::{audit, revocations, signing};
+use crate::users::{self, Credentials, User};
+use crate::{audit, revocations, signing, sweep};
+
+/// Who the audit log says did it: whoever holds the operator's account on the bus.
+const OPERATOR: &str = "operator";
 
 /// Does it, and says what was done.
 pub async fn administer(app: App, request: Administer) -> anyhow::Result<AdministerReply> {
@@ -20,6 +24,7 @@ pub async fn administer(app: App, request: Administer) -> anyhow::Result<Adminis
         Administer::SetAdmin { email, admin } => set_admin(&app, &email, admin).await,
         Administer::SetDisabled { email, disabled } => set_disabled(&app, &email, disabled).await,
         Administer::RotateKeys { now } => return rotate(&app, now).await.map(AdministerReply::Done),
+        Administer::RotateSecretKeys { to } => return rotate_secrets(&app, to.as_deref()).await,
     };
     match done {
         Ok(done) => Ok(AdministerReply::Done(done)),
@@ -30,11 +35,13 @@ pub async fn administer(app: App, request: Administer) -> anyhow::Result<Adminis
 
 async fn set_admin(app: &App, email: &str, admin: bool) -> Result<String, Problem> {
     let mut tx = app.database.system().await?;
-    let user = find(&mut tx, email).await?;
-    users::lock(&mut tx, &[user.id.0]).await?;
+    let id = find(&mut tx, email).await?.user.id;
+    users::lock(&mut tx, &[id.0]).await?;
+    let user = find(&mut tx, email).await?.user;
     sqlx::query!("UPDATE auth.users SET platform_admin = $2 WHERE id = $1", user.id.0, admin).execute(&mut *tx).await?;
     let action = if admin { "platform_admin.granted" } else { "platform_admin.revoked" };
-    record(&mut tx, &user, action).await?;
+    let told = |admin: bool| json!({"platform_admin": admin});
+    record(&mut tx, &user, action, told(user.platform_admin), told(admin)).await?;
     let tenant = some_tenant(&mut tx, &user).await?;
     let messages = revocations::announce(&mut tx, &app.relay, tenant, RevokedSubject::User(user.id)).await?;
     tx.commit().await?;
@@ -44,8 +51,9 @@ async fn set_admin(app: &App, email: &str, admin: bool) -> Result<String, Proble
 
 async fn set_disabled(app: &App, email: &str, disabled: bool) -> Result<String, Problem> {
     let mut tx = app.database.system().await?;
-    let user = find(&mut tx, email).await?;
-    users::lock(&mut tx, &[user.id.0]).await?;
+    let id = find(&mut tx, email).await?.user.id;
+    users::lock(&mut tx, &[id.0]).await?;
+    let Credentials { user, disabled: was_disabled, .. } = find(&mut tx, email).await?;
     sqlx::query!(
         "UPDATE auth.users SET disabled_at = CASE WHEN $2 THEN COALESCE(disabled_at, now()) END WHERE id = $1",
         user.id.0,
@@ -53,7 +61,9 @@ async fn set_disabled(app: &App, email: &str, disabled: bool) -> Result<String, 
     )
     .execute(&mut *tx)
     .await?;
-    record(&mut tx, &user, if disabled { "account.disabled" } else { "account.enabled" }).await?;
+    let action = if disabled { "account.disabled" } else { "account.enabled" };
+    let told = |disabled: bool| json!({"disabled": disabled});
+    record(&mut tx, &user, action, told(was_disabled), told(disabled)).await?;
     let tenant = some_tenant(&mut tx, &user).await?;
     let mut messages: Vec<Outgoing> = Vec::new();
     if disabled {
@@ -68,23 +78,41 @@ async fn set_disabled(app: &App, email: &str, disabled: bool) -> Result<String, 
 async fn rotate(app: &App, now: bool) -> anyhow::Result<String> {
     let mut tx = app.database.system().await?;
     let done = signing::rotate(&mut tx, now).await?;
-    let entry = audit::Entry {
-        action: "signing_keys.rotated",
-        object: "signing_keys".to_owned(),
-        after: Some(serde_json::json!({"now": now})),
-        ..audit::Entry::default()
-    };
+    let entry =
+        audit::Entry { after: Some(json!({"now": now})), ..by_operator("signing_keys.rotated", "signing_keys".to_owned()) };
     entry.write(&mut tx).await?;
     tx.commit().await?;
     app.signing.reload(&app.database).await?;
     Ok(done)
 }
 
-async fn find(connection: &mut sqlx::PgConnection, email: &str) -> Result<User, Problem> {
+/// Brings every secret under the first of the operator's keys, as they are now.
+async fn rotate_secrets(app: &App, to: Option<&str>) -> anyhow::Result<AdministerReply> {
+    let Some(before) = app.keyring.present() else {
+        return Ok(AdministerReply::Refused("The operator has given no key for secrets.".to_owned()));
+    };
+    let turned = match sweep::turn_secrets_over(app).await {
+        Ok(turned) => turned,
+        Err(error) => return Ok(AdministerReply::Refused(format!("The secrets are not all under the present key: {error:#}."))),
+    };
+    let present = app.keyring.present().unwrap_or_default();
+    if to.is_some_and(|to| to != present) {
+        return Ok(AdministerReply::Refused(
+            "The auth service takes its keys from elsewhere (auth.secret_key, auth.secret_key_file).".to_owned(),
+        ));
+    }
+    let told = |key: &str| json!({"key_id": key});
+    let entry = by_operator("secret_keys.rotated", "secret_keys".to_owned());
+    let mut tx = app.database.system().await?;
+    audit::Entry { before: Some(told(&before)), after: Some(told(&present)), ..entry }.write(&mut tx).await?;
+    tx.commit().await?;
+    Ok(AdministerReply::Done(format!("Every secret is under the operator's key {present}; {turned} were under another.")))
+}
+
+async fn find(connection: &mut sqlx::PgConnection, email: &str) -> Result<Credentials, Problem> {
     let nobody = || Problem::new(StatusCode::NOT_FOUND, "not_found", "No account has this e-mail address.");
     let email = Email::parse(email).map_err(|_| nobody())?;
-    let known = users::credentials(connection, email.folded()).await?;
-    known.map(|known| known.user).ok_or_else(nobody)
+    users::credentials(connection, email.folded()).await?.ok_or_else(nobody)
 }
 
 /// The envelope of an event names some tenant of theirs; the event itself is about the person.
@@ -93,7 +121,18 @@ async fn some_tenant(connection: &mut sqlx::PgConnection, user: &User) -> Result
     Ok(memberships.first().map_or(TenantId(Uuid::nil()), |membership| membership.id))
 }
 
-async fn record(connection: &mut sqlx::PgConnection, user: &User, action: &'static str) -> Result<(), Problem> {
-    let entry = audit::Entry { action, object: user.id.to_string(), ..audit::Entry::default() };
-    Ok(entry.write(connection).await?)
+/// By the operator, who is known as such alone.
+async fn record(
+    connection: &mut sqlx::PgConnection,
+    user: &User,
+    action: &'static str,
+    before: Value,
+    after: Value,
+) -> Result<(), Problem> {
+    let entry = by_operator(action, user.id.to_string());
+    Ok(audit::Entry { before: Some(before), after: Some(after), ..entry }.write(connection).await?)
+}
+
+fn by_operator(action: &'static str, object: String) -> audit::Entry {
+    audit::Entry { email: Some(OPERATOR.to_owned()), action, object, ..audit::Entry::default() }
 }

@@ -127,6 +127,7 @@ impl OwnQuota {
             max_memory_bytes: amount(self.max_memory_bytes),
             max_cpu_millis: amount(self.max_cpu_millis),
             max_sessions: count(self.max_sessions),
+            storage_bytes: amount(self.storage_bytes),
         }
     }
 }

@@ -106,9 +106,9 @@ async fn refresh(app: App, request: ResolveRefresh) -> anyhow::Result<UserReply>
 
 async fn secrets(app: App, request: ResolveSecrets) -> anyhow::Result<ResolveSecretsReply> {
     let mut tx = app.database.tenant(request.tenant_id).await?;
-    let secrets = crate::secrets::resolve(&mut tx, &app.keyring, &request.names, request.values).await?;
+    let (secrets, masked) = crate::secrets::resolve(&mut tx, &app.keyring, &request.names, request.values).await?;
     tx.commit().await?;
-    Ok(ResolveSecretsReply { secrets })
+    Ok(ResolveSecretsReply { secrets, masked })
 }
 
 fn broken(problem: &kiln_http::Problem) -> anyhow::Error {

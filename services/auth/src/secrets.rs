@@ -1,6 +1,6 @@
 //! A tenant's secrets, as stored: names in clear, values sealed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kiln_db::TenantTx;
@@ -25,6 +25,8 @@ pub struct Secret {
     pub id: Uuid,
     /// Also the environment variable that a run gets.
     pub name: String,
+    /// Written as asterisks where a run prints it.
+    pub masked: bool,
     /// User or API key.
     pub updated_by: Uuid,
     #[schema(value_type = String, format = DateTime)]
@@ -33,22 +35,42 @@ pub struct Secret {
     pub updated_at: Timestamp,
 }
 
+impl Secret {
+    /// As the audit log tells it: never the value.
+    pub fn told(&self) -> serde_json::Value {
+        serde_json::json!({"masked": self.masked, "updated_by": self.updated_by, "updated_at": self.updated_at})
+    }
+}
+
 /// Where a value belongs; it opens nowhere else.
 fn place(tenant: TenantId, name: &str) -> String {
     format!("{tenant}/{name}")
 }
 
+/// A secret to be set.
+#[derive(Clone, Copy)]
+pub struct NewSecret<'a> {
+    pub name: &'a str,
+    pub value: &'a str,
+    pub masked: bool,
+    /// User or API key.
+    pub by: Uuid,
+}
+
 /// Sets a secret; true when it is new. 409 when the tenant has too many.
-pub async fn put(tx: &mut TenantTx, ring: &Keyring, name: &str, value: &str, by: Uuid) -> Result<bool, Problem> {
+pub async fn put(tx: &mut TenantTx, ring: &Keyring, new: NewSecret<'_>) -> Result<bool, Problem> {
+    let NewSecret { name, value, masked, by } = new;
     let tenant = tx.tenant();
+    // Before the key is chosen: whoever turns the keys over waits for this, and finds it.
+    sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtext('auth.secrets'))").fetch_one(&mut **tx).await?;
     let sealed = ring.seal(&place(tenant, name), value).map_err(Problem::internal)?;
     let new = sqlx::query_scalar!(
-        r#"INSERT INTO auth.secrets AS s (id, tenant_id, name, key_id, wrapped_key, value, updated_by)
-           SELECT $1, $2, $3, $4, $5, $6, $7
+        r#"INSERT INTO auth.secrets AS s (id, tenant_id, name, key_id, wrapped_key, value, updated_by, masked)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $9
            WHERE (SELECT count(*) FROM auth.secrets WHERE tenant_id = $2 AND name <> $3) < $8
            ON CONFLICT (tenant_id, name) DO UPDATE
            SET key_id = EXCLUDED.key_id, wrapped_key = EXCLUDED.wrapped_key, value = EXCLUDED.value,
-               updated_by = EXCLUDED.updated_by, updated_at = now()
+               updated_by = EXCLUDED.updated_by, updated_at = now(), masked = EXCLUDED.masked
            RETURNING id = $1 AS "new!""#,
         Uuid::now_v7(),
         tenant.0,
@@ -57,7 +79,8 @@ pub async fn put(tx: &mut TenantTx, ring: &Keyring, name: &str, value: &str, by:
         sealed.wrapped_key,
         sealed.value,
         by,
-        MOST
+        MOST,
+        masked
     )
     .fetch_optional(&mut **tx)
     .await?;
@@ -68,7 +91,7 @@ pub async fn put(tx: &mut TenantTx, ring: &Keyring, name: &str, value: &str, by:
 pub async fn list(tx: &mut TenantTx, only: Option<&str>, after: Option<Uuid>, limit: i64) -> Result<Vec<Secret>, sqlx::Error> {
     let tenant = tx.tenant();
     let rows = sqlx::query!(
-        "SELECT id, name, updated_by, created_at, updated_at FROM auth.secrets
+        "SELECT id, name, masked, updated_by, created_at, updated_at FROM auth.secrets
          WHERE tenant_id = $1 AND ($2::text IS NULL OR name = $2) AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
         tenant.0,
         only,
@@ -82,6 +105,7 @@ pub async fn list(tx: &mut TenantTx, only: Option<&str>, after: Option<Uuid>, li
         .map(|row| Secret {
             id: row.id,
             name: row.name,
+            masked: row.masked,
             updated_by: row.updated_by,
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
@@ -89,35 +113,47 @@ pub async fn list(tx: &mut TenantTx, only: Option<&str>, after: Option<Uuid>, li
         .collect())
 }
 
-/// Deletes a secret; false when there is none of that name.
-pub async fn delete(tx: &mut TenantTx, name: &str) -> Result<bool, sqlx::Error> {
+/// Deletes a secret.
+pub async fn delete(tx: &mut TenantTx, name: &str) -> Result<(), sqlx::Error> {
     let tenant = tx.tenant();
     let deleted = sqlx::query!("DELETE FROM auth.secrets WHERE tenant_id = $1 AND name = $2", tenant.0, name);
-    Ok(deleted.execute(&mut **tx).await?.rows_affected() == 1)
+    deleted.execute(&mut **tx).await.map(drop)
 }
 
-/// Those of the names that there are, with their values or with empty ones.
+/// Those of the names that there are, with their values or with empty ones; and which of them are masked.
 pub async fn resolve(
     tx: &mut TenantTx,
     ring: &Keyring,
     names: &[String],
     values: bool,
-) -> anyhow::Result<BTreeMap<String, String>> {
+) -> anyhow::Result<(BTreeMap<String, String>, BTreeSet<String>)> {
     let tenant = tx.tenant();
     let rows = sqlx::query!(
-        "SELECT name, key_id, wrapped_key, value FROM auth.secrets WHERE tenant_id = $1 AND name = ANY($2)",
+        "SELECT name, masked, key_id, wrapped_key, value FROM auth.secrets WHERE tenant_id = $1 AND name = ANY($2)",
         tenant.0,
         names
     )
     .fetch_all(&mut **tx)
     .await?;
-    rows.into_iter()
+    // Another process may have turned the keys over.
+    if values && rows.iter().any(|row| !ring.knows(&row.key_id)) {
+        ring.reload()?;
+    }
+    let masked = rows.iter().filter(|row| row.masked).map(|row| row.name.clone()).collect();
+    let opened = rows
+        .into_iter()
         .map(|row| {
             let sealed = Sealed { key_id: row.key_id, wrapped_key: row.wrapped_key, value: row.value };
             let value = if values { ring.open(&place(tenant, &row.name), &sealed)? } else { String::new() };
             Ok((row.name, value))
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    Ok((opened, masked))
+}
+
+/// Waits for secrets that are being set, perhaps still under an earlier key, until the transaction ends.
+pub async fn lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('auth.secrets'))").fetch_one(connection).await.map(drop)
 }
 
 /// Wraps some keys anew that are still under an earlier one of the operator's; how many.

@@ -43,13 +43,20 @@ async fn turn_keys_over(app: &App) -> anyhow::Result<()> {
     Ok(tx.commit().await?)
 }
 
-async fn turn_secrets_over(app: &App) -> anyhow::Result<()> {
+/// Takes up the operator's keys as they are now and brings every secret under the present one; how many were not.
+pub async fn turn_secrets_over(app: &App) -> anyhow::Result<usize> {
+    app.keyring.reload()?;
+    let mut all = 0;
     loop {
         let mut tx = app.database.system().await?;
+        if all == 0 {
+            crate::secrets::lock(&mut tx).await?;
+        }
         let turned = crate::secrets::turn_over(&mut tx, &app.keyring).await?;
         tx.commit().await?;
+        all += turned;
         if turned == 0 {
-            return Ok(());
+            return Ok(all);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tenants, as stored, and what they may use.
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use kiln_db::{Outgoing, TenantTx};
 use kiln_domain::{Role, TenantId, UserId};
@@ -161,6 +162,20 @@ pub async fn lock(connection: &mut PgConnection, id: TenantId) -> Result<(), sql
         .fetch_optional(connection)
         .await
         .map(drop)
+}
+
+/// Holds the tenant as it is until the transaction ends, so that what is counted of it stays true: 404 when it is gone, 403
+/// while it is suspended.
+pub async fn hold(connection: &mut PgConnection, id: TenantId) -> Result<(), Problem> {
+    let suspended = sqlx::query_scalar!(
+        r#"SELECT suspended_at IS NOT NULL AS "suspended!" FROM auth.tenants WHERE tenant_id = $1 FOR NO KEY UPDATE"#,
+        id.0
+    );
+    if suspended.fetch_optional(connection).await?.ok_or_else(Problem::not_found)? {
+        let detail = "This tenant is suspended; nothing of it can be changed.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "tenant_suspended", detail));
+    }
+    Ok(())
 }
 
 /// Sets whether the tenant is suspended, and its plan; 422 when there is no such plan.

@@ -127,7 +127,7 @@ pub async fn password_hash(connection: &mut PgConnection, id: UserId) -> Result<
     sqlx::query_scalar!("SELECT hash FROM auth.passwords WHERE user_id = $1", id.0).fetch_optional(connection).await
 }
 
-/// Replaces the password, or gives a first one.
+/// Replaces the password, or gives a first one. Links to choose another, asked for before, are good no more.
 pub async fn set_password(connection: &mut PgConnection, id: UserId, hash: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO auth.passwords (user_id, hash) VALUES ($1, $2)
@@ -135,9 +135,12 @@ pub async fn set_password(connection: &mut PgConnection, id: UserId, hash: &str)
         id.0,
         hash
     )
-    .execute(connection)
-    .await
-    .map(drop)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM auth.mail_tokens WHERE user_id = $1 AND purpose = 'password_reset'", id.0)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// Notes that the person has shown to read the address.

@@ -1,7 +1,7 @@
 //! How long a run takes inside the executor, from the claim to the last process reaped, beside the bare interpreter.
 //!
 //! `sandbox_bench [SAMPLES]` measures `print(1)`, NumPy and a pandas group-by, each in turns with the bare interpreter,
-//! then what waiting sandboxes hold in memory. Needs root, and `base` made (any `kiln up` makes it).
+//! then many at once, then what waiting sandboxes hold in memory. Needs root, and `base` made (any `kiln up` makes it).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use futures::{StreamExt, TryStreamExt};
 use kiln_domain::{ExecutionId, Limits, Start, Status, TenantId};
 use kiln_executor::runtimes::{Runtimes, RuntimesConfig};
 use kiln_executor::sandbox::{RunEnd, RunEvent, RunSpec, RuntimeCommand, SandboxConfig, Sandboxes};
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 const SAMPLES: usize = 300;
 const WARM_UP: usize = 10;
+const AT_ONCE: usize = 8;
 /// Between two runs, so that the next sandbox is ready as it is for one user at a time.
 const PAUSE: Duration = Duration::from_millis(60);
 
@@ -64,6 +66,11 @@ async fn main() -> anyhow::Result<()> {
         }
         println!("| {name} | {} |", figures.row());
     }
+    println!("\n| program | at once | runs a second | CPU time a run, whole machine |\n|---|---|---|---|");
+    for (name, runtime, code, output) in PROGRAMS {
+        let command = runtimes.resolve(runtime)?.command;
+        println!("| {name} | {AT_ONCE} | {} |", sustained(&sandboxes, &command, || spec(code, runtime), output, samples).await?);
+    }
     println!("\nPrivate memory of each process below the spawner, in KiB (private, shared, command):");
     for line in memory()? {
         println!("  {line}");
@@ -86,6 +93,7 @@ fn spec(code: &str, runtime: &str) -> RunSpec {
         interactive: false,
         files: Vec::new(),
         limits: Limits { memory_bytes, ..Limits::DEFAULT },
+        workspace: None,
     }
 }
 
@@ -114,6 +122,34 @@ async fn run(
         }
     }
     anyhow::bail!("the run had no end")
+}
+
+/// Runs a second and CPU time a run, with [`AT_ONCE`] going on all the time.
+async fn sustained(
+    sandboxes: &Sandboxes,
+    runtime: &Arc<RuntimeCommand>,
+    spec: impl Fn() -> RunSpec,
+    output: &str,
+    samples: usize,
+) -> anyhow::Result<String> {
+    let (start, busy) = (Instant::now(), busy()?);
+    let runs = (0..samples).map(|_| run(sandboxes, runtime, spec(), output));
+    futures::stream::iter(runs).buffer_unordered(AT_ONCE).try_for_each(|_| std::future::ready(Ok(()))).await?;
+    let (took, busy) = (start.elapsed(), self::busy()?.saturating_sub(busy));
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let count = samples as f64;
+    Ok(format!("{:.0} | {:.1} ms", count / took.as_secs_f64(), busy.as_secs_f64() * 1000.0 / count))
+}
+
+/// What the processors have worked since the start of the machine, from `/proc/stat`.
+fn busy() -> anyhow::Result<Duration> {
+    const TICK_MS: u64 = 10;
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let fields = text.lines().next().context("no line")?.split_whitespace().skip(1).map(str::parse);
+    let [user, nice, system, _idle, _wait, interrupts, soft_interrupts, ..] = *fields.collect::<Result<Vec<u64>, _>>()? else {
+        anyhow::bail!("/proc/stat has too few fields");
+    };
+    Ok(Duration::from_millis((user + nice + system + interrupts + soft_interrupts) * TICK_MS))
 }
 
 /// The same interpreter with the same packages, without a sandbox.

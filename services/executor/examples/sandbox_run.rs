@@ -77,6 +77,7 @@ async fn run(sandboxes: &Sandboxes, runtime: &Arc<RuntimeCommand>, code: &str) -
         interactive: false,
         files: Vec::new(),
         limits,
+        workspace: None,
     };
     let start = Instant::now();
     let mut run = sandboxes.start(spec, runtime).await?;

@@ -6,12 +6,15 @@ mod control;
 mod files;
 mod heartbeat;
 mod live;
+mod mask;
 mod output;
+mod routes;
 pub mod runtimes;
 pub mod sandbox;
 mod sessions;
 mod stdin;
 mod worker;
+mod workspaces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,16 +22,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use kiln_bus::Bus;
 use kiln_domain::InstanceId;
+use kiln_http::auth::Verifier;
 use kiln_runtime::{Deps, Service, Task};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use utoipa_axum::router::OpenApiRouter;
 
 pub use config::Config;
 use live::LiveRuns;
+pub use routes::api;
 use runtimes::{Runtimes, RuntimesConfig};
 use sandbox::{SandboxConfig, Sandboxes};
 use sessions::Sessions;
+use workspaces::Workspaces;
 
 /// What every part of the executor shares.
 pub(crate) struct Executor {
@@ -45,6 +50,8 @@ pub(crate) struct Executor {
     live: LiveRuns,
     sessions: Sessions,
     session_tasks: TaskTracker,
+    workspaces: Workspaces,
+    verifier: Verifier,
     /// The scheduler has answered a call: it knows this executor and its runtimes.
     known: AtomicBool,
     /// Cancelled when no further work is to be taken.
@@ -68,6 +75,9 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let mut runtimes = RuntimesConfig::new(config.data_dir.clone());
     runtimes.environments.clone_from(&config.environments);
     let runtimes = Runtimes::open(runtimes).await.context("runtimes")?;
+    let workspaces = Workspaces::open(sandboxes.clone(), deps.bus.clone(), &config.data_dir.join("workspaces"));
+    let workspaces = workspaces.context("workspaces")?;
+    let verifier = Verifier::new(deps.bus.clone());
     let executor = Arc::new(Executor {
         id: config.id(),
         instance: InstanceId::generate(),
@@ -80,6 +90,8 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         live: LiveRuns::default(),
         sessions: Sessions::default(),
         session_tasks: TaskTracker::new(),
+        workspaces,
+        verifier: verifier.clone(),
         known: AtomicBool::new(false),
         shutdown: deps.shutdown.clone(),
     });
@@ -94,7 +106,10 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let mut tasks = vec![worker::task(&executor), heartbeat::task(&executor), environments(&executor)];
     tasks.extend(control::tasks(&executor));
     tasks.extend(sessions::tasks(&executor));
-    Ok(Service { name: "executor", routes: OpenApiRouter::new(), tasks, ready })
+    let routes = routes::router(routes::AppState { workspaces: executor.workspaces.clone(), verifier: verifier.clone() });
+    tasks.push(Task::new("executor-verifier", verifier.run(deps.shutdown.clone())));
+    tasks.push(keep_workspaces(&executor));
+    Ok(Service { name: "executor", routes, tasks, ready })
 }
 
 impl Executor {
@@ -113,11 +128,23 @@ impl Executor {
         if !self.bus.is_connected() {
             return Err("NATS is not connected".to_owned());
         }
+        if !self.verifier.is_ready() {
+            return Err("the auth service has not given its keys yet".to_owned());
+        }
         if !self.known.load(Ordering::Relaxed) {
             return Err("the scheduler has not answered yet".to_owned());
         }
         Ok(())
     }
+}
+
+/// Unmounts and removes what is not needed, until the last run has ended.
+fn keep_workspaces(executor: &Arc<Executor>) -> Task {
+    let executor = Arc::clone(executor);
+    Task::new("executor-workspaces", async move {
+        executor.workspaces.keep(executor.shutdown.clone()).await;
+        Ok(())
+    })
 }
 
 /// Makes the environments that are missing, in the background.

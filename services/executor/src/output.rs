@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kiln_bus::{Ack, Bus, PublishError};
-use kiln_events::{Frame, FrameBody};
+use kiln_events::{Frame, FrameBody, Stream};
+
+use crate::mask::Mask;
 
 /// Frames sent and not yet confirmed; further ones wait, and the program with them.
 const WINDOW: usize = 32;
@@ -15,11 +17,15 @@ const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// Largest frame in JSON, under the bus's own bound.
 const MAX_FRAME: usize = 7 << 20;
 
+/// What could be the beginning of a masked secret is held back for so long after the last output.
+pub const HELD_AT_MOST: Duration = Duration::from_millis(50);
+
 /// The frames of one attempt.
 pub struct OutputPublisher {
     bus: Bus,
     subject: String,
     attempt: u32,
+    mask: Mask,
     last_seq: u32,
     unconfirmed: VecDeque<(Vec<u8>, Option<Ack>)>,
 }
@@ -32,12 +38,48 @@ pub struct OutputLost {
 }
 
 impl OutputPublisher {
-    pub fn new(bus: Bus, subject: String, attempt: u32) -> Self {
-        Self { bus, subject, attempt, last_seq: 0, unconfirmed: VecDeque::with_capacity(WINDOW) }
+    pub fn new(bus: Bus, subject: String, attempt: u32, mask: Mask) -> Self {
+        Self { bus, subject, attempt, mask, last_seq: 0, unconfirmed: VecDeque::with_capacity(WINDOW) }
     }
 
-    /// Sends the next frame; waits only when too many are unconfirmed.
+    /// Sends the next frame, without what is masked; waits only when too many are unconfirmed.
     pub async fn send(&mut self, body: FrameBody) -> Result<(), OutputLost> {
+        match body {
+            FrameBody::Output { stream, data } if !self.mask.is_empty() => {
+                let data = self.mask.pass(stream, data);
+                self.send_output(stream, data).await
+            }
+            FrameBody::Display { mut output } if !self.mask.is_empty() => {
+                self.let_go().await?;
+                self.mask.hide_in(&mut output);
+                self.send_frame(FrameBody::Display { output }).await
+            }
+            body
+            @ (FrameBody::Status { .. } | FrameBody::Output { .. } | FrameBody::Display { .. } | FrameBody::Ended { .. }) => {
+                self.send_frame(body).await
+            }
+        }
+    }
+
+    /// Whether output is held back, since it could be the beginning of a secret.
+    pub fn holds(&self) -> bool {
+        self.mask.holds()
+    }
+
+    /// Sends what is held back.
+    pub async fn let_go(&mut self) -> Result<(), OutputLost> {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let data = self.mask.let_go(stream);
+            self.send_output(stream, data).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_output(&mut self, stream: Stream, data: Vec<u8>) -> Result<(), OutputLost> {
+        if data.is_empty() { Ok(()) } else { self.send_frame(FrameBody::Output { stream, data }).await }
+    }
+
+    async fn send_frame(&mut self, body: FrameBody) -> Result<(), OutputLost> {
         let frame = Frame { attempt: self.attempt, seq: self.last_seq + 1, at: Timestamp::now(), body };
         let bytes = match serde_json::to_vec(&frame) {
             Ok(bytes) if bytes.len() <= MAX_FRAME => bytes,
@@ -57,6 +99,7 @@ impl OutputPublisher {
 
     /// Waits until every frame is confirmed; gives the number of the last.
     pub async fn finish(mut self) -> Result<u32, OutputLost> {
+        self.let_go().await?;
         while !self.unconfirmed.is_empty() {
             self.confirm_oldest().await?;
         }

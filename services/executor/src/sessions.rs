@@ -15,6 +15,7 @@ use kiln_events::{
 use kiln_runtime::Task;
 use tokio::sync::mpsc;
 
+use crate::mask::Mask;
 use crate::output::{OutputLost, OutputPublisher};
 use crate::sandbox::{AskError, CellReport, Question, QuestionKind, Session, SessionControl, SessionEvent, SessionSpec};
 use crate::worker::{ACK_WAIT, MAX_DELIVER, PULL_WAIT, RETRY_AFTER, acknowledge, stream_of};
@@ -322,7 +323,8 @@ impl Executor {
             return true;
         }
         entry.started(session.control.clone().into());
-        let mut output = OutputPublisher::new(self.bus.clone(), subject::output(live.tenant_id, live.execution_id), live.attempt);
+        let subject = subject::output(live.tenant_id, live.execution_id);
+        let mut output = OutputPublisher::new(self.bus.clone(), subject, live.attempt, Mask::default());
         let ran = self.run_cell(&attempt, payload, session, &mut output).await;
         let stored = match ran {
             Ok((report, is_over)) => output.finish().await.map(|last_seq| (report, is_over, last_seq)),

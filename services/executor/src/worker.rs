@@ -17,8 +17,10 @@ use kiln_runtime::Task;
 use tokio::task::JoinSet;
 
 use crate::live::LiveEntry;
-use crate::output::{OutputLost, OutputPublisher};
-use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream};
+use crate::mask::Mask;
+use crate::output::{HELD_AT_MOST, OutputLost, OutputPublisher};
+use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
+use crate::workspaces::{OpenError, Opened};
 use crate::{Executor, files, stdin};
 
 /// How long an idle worker's pull waits at the bus.
@@ -106,15 +108,26 @@ impl Executor {
             }
         };
         let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
+        let workspace = match self.workspace_of(tenant, &attempt).await {
+            Ok(workspace) => workspace,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), execution = %attempt.execution_id, "its workspace cannot be had here; it is delivered again");
+                return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
+            }
+        };
         // Listed before it is claimed, so that a stop that comes at once finds it.
         let Some(entry) = self.live.enter(live) else { return acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await };
+        let mut mask = Mask::default();
         let ready = if attempt.has_secrets {
             // They are given to whoever holds the claim.
             if !self.granted(live, &message, &entry).await {
                 return;
             }
             match self.with_secrets(live, payload).await {
-                Ok(payload) => self.sandbox(tenant, &attempt, payload).await,
+                Ok((payload, of_secrets)) => {
+                    mask = of_secrets;
+                    self.sandbox(tenant, &attempt, payload, workspace.as_ref()).await
+                }
                 Err(error) => {
                     // Without its secrets it is not started; the lease runs out and the scheduler decides.
                     tracing::warn!(%error, execution = %live.execution_id, "the secrets of a run could not be fetched");
@@ -123,13 +136,23 @@ impl Executor {
             }
         } else {
             // Nothing of the program runs before the grant; its sandbox is made ready meanwhile.
-            let (granted, ready) = tokio::join!(self.granted(live, &message, &entry), self.sandbox(tenant, &attempt, payload));
+            let sandbox = self.sandbox(tenant, &attempt, payload, workspace.as_ref());
+            let (granted, ready) = tokio::join!(self.granted(live, &message, &entry), sandbox);
             if !granted {
                 return;
             }
             ready
         };
-        Box::pin(self.attempt(tenant, attempt, ready, &entry)).await;
+        let output = OutputPublisher::new(self.bus.clone(), subject::output(tenant, attempt.execution_id), attempt.attempt, mask);
+        Box::pin(self.attempt(tenant, attempt, ready, &entry, output, workspace)).await;
+    }
+
+    /// The workspace that the run is to be in, mounted.
+    async fn workspace_of(&self, tenant: TenantId, attempt: &Attempt) -> Result<Option<Opened>, OpenError> {
+        match attempt.workspace_id {
+            Some(workspace) => self.workspaces.mount_for_run(tenant, workspace).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Claims the attempt and answers its message; true when it is this executor's from here on.
@@ -151,16 +174,19 @@ impl Executor {
         granted
     }
 
-    /// The payload with its secrets among the environment variables; what the run names itself stays.
-    async fn with_secrets(&self, live: LiveAttempt, mut payload: Payload) -> Result<Payload, kiln_bus::RequestError> {
+    /// The payload with its secrets among the environment variables, and what of them is not to be printed; what the run
+    /// names itself stays.
+    async fn with_secrets(&self, live: LiveAttempt, mut payload: Payload) -> Result<(Payload, Mask), kiln_bus::RequestError> {
         let LiveAttempt { tenant_id, execution_id, attempt } = live;
         let query = AttemptSecrets { tenant_id, execution_id, attempt, instance: self.instance };
         let subject = subject::control("scheduler", "secrets");
         let reply: ResolveSecretsReply = self.bus.request(&subject, &query, SECRETS_DEADLINE).await?;
+        let masked = reply.secrets.iter().filter(|(name, _)| reply.masked.contains(*name)).map(|(_, value)| value.as_str());
+        let mask = Mask::new(masked);
         for (name, value) in reply.secrets {
             payload.env.entry(name).or_insert(value);
         }
-        Ok(payload)
+        Ok((payload, mask))
     }
 
     async fn claim(&self, live: LiveAttempt) -> Result<ClaimReply, kiln_bus::RequestError> {
@@ -182,9 +208,15 @@ impl Executor {
     }
 
     /// Runs the attempt to its end and reports it.
-    async fn attempt(&self, tenant: TenantId, attempt: Attempt, ready: Result<Ready, SandboxError>, entry: &LiveEntry) {
-        let subject = subject::output(tenant, attempt.execution_id);
-        let mut output = OutputPublisher::new(self.bus.clone(), subject, attempt.attempt);
+    async fn attempt(
+        &self,
+        tenant: TenantId,
+        attempt: Attempt,
+        ready: Result<Ready, SandboxError>,
+        entry: &LiveEntry,
+        mut output: OutputPublisher,
+        workspace: Option<Opened>,
+    ) {
         let end = match self.run(&attempt, ready, entry, &mut output).await {
             Ok(end) => end,
             Err(error) => {
@@ -193,6 +225,9 @@ impl Executor {
                 return;
             }
         };
+        if let Some(Opened { record, workspace }) = workspace {
+            self.workspaces.report(tenant, record.id, &workspace).await;
+        }
         let last_seq = match output.finish().await {
             Ok(last_seq) => last_seq,
             Err(error) => {
@@ -246,6 +281,10 @@ impl Executor {
             let event = tokio::select! {
                 event = run.events.recv() => event,
                 () = &mut input => continue,
+                () = tokio::time::sleep(HELD_AT_MOST), if output.holds() => {
+                    output.let_go().await?;
+                    continue;
+                }
             };
             match event {
                 Some(RunEvent::Output { stream, bytes }) => {
@@ -264,7 +303,13 @@ impl Executor {
         }
     }
 
-    async fn sandbox(&self, tenant: TenantId, attempt: &Attempt, payload: Payload) -> Result<Ready, SandboxError> {
+    async fn sandbox(
+        &self,
+        tenant: TenantId,
+        attempt: &Attempt,
+        payload: Payload,
+        workspace: Option<&Opened>,
+    ) -> Result<Ready, SandboxError> {
         let runtime = self.runtimes.resolve(&attempt.runtime).map_err(|error| SandboxError::Runtime(error.to_string()))?;
         let spec = RunSpec {
             execution: attempt.execution_id,
@@ -277,6 +322,11 @@ impl Executor {
             interactive: attempt.interactive,
             files: payload.files.into_iter().map(|file| InputFile { path: file.path, content: file.content }).collect(),
             limits: attempt.limits,
+            workspace: workspace.map(|Opened { record, workspace }| WorkspaceUse {
+                workspace: Arc::clone(workspace),
+                quota_bytes: record.quota_bytes,
+                max_file_bytes: record.max_file_bytes,
+            }),
         };
         self.sandboxes.ready(spec, &runtime.command).await
     }

@@ -14,6 +14,7 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     // The router writes `{*path}` for the rest of a path; OpenAPI knows `{path}` only.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    name_move(&mut document);
     document.info = InfoBuilder::new()
         .title("Kiln")
         .version(env!("CARGO_PKG_VERSION"))
@@ -25,6 +26,15 @@ pub fn complete(mut document: OpenApi) -> OpenApi {
     bearer.description = Some("An access token from /api/v1/auth/login, or an API key.".to_owned());
     document.components.get_or_insert_with(Components::new).add_security_scheme("bearer", SecurityScheme::Http(bearer));
     document
+}
+
+/// The router has no route below the rest of a path, so the document says what the handler tells apart.
+fn name_move(document: &mut OpenApi) {
+    const FILE: &str = "/api/v1/workspaces/{id}/files/{path}";
+    let paths = &mut document.paths.paths;
+    if let Some(post) = paths.get_mut(FILE).and_then(|item| item.post.take()) {
+        paths.insert(format!("{FILE}/move"), utoipa::openapi::PathItem::new(utoipa::openapi::HttpMethod::Post, post));
+    }
 }
 
 /// Adds to each operation who may use it, from the table that the services enforce: `public`, or the roles and scopes that
@@ -69,8 +79,8 @@ pub fn text() -> anyhow::Result<String> {
     Ok(complete(document).to_pretty_json()?)
 }
 
-fn services() -> [OpenApi; 3] {
-    [kiln_auth::api(), kiln_scheduler::api(), kiln_result::api()]
+fn services() -> [OpenApi; 4] {
+    [kiln_auth::api(), kiln_scheduler::api(), kiln_result::api(), kiln_executor::api()]
 }
 
 #[cfg(test)]

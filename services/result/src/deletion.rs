@@ -49,10 +49,13 @@ async fn purge(results: &Results, batch: Vec<Delivery<Envelope<TenantPurged>>>) 
             outcomes.push(Outcome::Retry(LOOK_AGAIN));
             continue;
         }
+        // What is not stored yet never will be.
+        let messages = results.bus.forget_output(tenant).await?;
         store::forget_tenant(&mut tx, tenant).await?;
         tx.commit().await?;
         let executions = delivery.payload.payload.removed.get("executions").copied().unwrap_or_default();
-        let removed = BTreeMap::from([("outputs_of_executions".to_owned(), executions)]);
+        let removed =
+            BTreeMap::from([("outputs_of_executions".to_owned(), executions), ("output_messages".to_owned(), messages)]);
         let purged = TenantPurged { service: "result".to_owned(), removed };
         let purged = Envelope::new(tenant, Timestamp::now(), purged);
         results.bus.publish(&subject::tenant_purged("result"), Some(purged.id), &purged).await?;

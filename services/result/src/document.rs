@@ -51,17 +51,14 @@ impl Results {
         let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
         if let (Some(record), Some(progress)) = (ended(progress.as_ref()), &progress) {
             let printed = printed(&mut tx, execution, progress.attempt, record.session_id.is_some()).await?;
-            tx.commit().await?;
             return Ok(Execution::new(record, Some(printed)));
         }
-        tx.commit().await?;
+        drop(tx);
         let known = self.find_live(tenant, execution, progress).await?;
         let printed = match &known.progress {
             Some(progress) => {
                 let mut tx = self.database.tenant(tenant).await?;
-                let printed = printed(&mut tx, execution, progress.attempt, known.record.session_id.is_some()).await?;
-                tx.commit().await?;
-                printed
+                printed(&mut tx, execution, progress.attempt, known.record.session_id.is_some()).await?
             }
             None => Printed::default(),
         };
@@ -77,9 +74,7 @@ impl Results {
 
     async fn progress(&self, tenant: TenantId, execution: ExecutionId) -> Result<Option<Progress>, Problem> {
         let mut tx = self.database.tenant(tenant).await?;
-        let progress = store::progress(&mut tx, execution).await.map_err(Problem::internal)?;
-        tx.commit().await?;
-        Ok(progress)
+        store::progress(&mut tx, execution).await.map_err(Problem::internal)
     }
 
     /// Waits until the end is stored, for as long as the store may lag.

@@ -18,13 +18,22 @@ const ACK_WAIT: Duration = Duration::from_secs(30);
 /// An end waits this often for frames that another process has still to store, and so long each time.
 const MAX_DELIVER: i64 = 60;
 const WAIT_FOR_FRAMES: Duration = Duration::from_millis(250);
+/// How long a frame that nobody waits for is kept for more to come. A reader at another replica sees it so much later.
+const GATHER: Duration = Duration::from_millis(20);
 
 pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     let results = Arc::clone(results);
     Task::new("result-ingest", async move {
         let consumer = results.bus.consumer(subject::OUTPUT, "result-ingest", subject::ALL_OUTPUT, ACK_WAIT, MAX_DELIVER).await?;
-        consumer.run_batches(shutdown, |batch| store_batch(&results, batch)).await
+        consumer.run_gathered(shutdown, |frame| patience(&results, frame), |batch| store_batch(&results, batch)).await
     })
+}
+
+/// While somebody reads along, and at an end, at once. Most runs end within the time that the others may wait, and are
+/// then one transaction.
+fn patience(results: &Results, frame: &Frame) -> Duration {
+    let ends = matches!(frame.body, FrameBody::Ended { .. });
+    if ends || results.streams.is_any_open() { Duration::ZERO } else { GATHER }
 }
 
 /// An execution by its subject.

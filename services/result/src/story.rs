@@ -108,7 +108,6 @@ impl Reader {
                 Some(last) => after.seq <= last,
                 None => !store::frames(&mut tx, self.execution, after.attempt, after.seq - 1).await?.is_empty(),
             };
-        tx.commit().await?;
         if !exists {
             return Err(unknown_id());
         }
@@ -151,7 +150,7 @@ impl Reader {
         };
         let at = self.at.filter(|at| at.attempt == progress.attempt).map_or(0, |at| at.seq);
         let frames = store::frames(&mut tx, self.execution, progress.attempt, at).await?;
-        tx.commit().await?;
+        drop(tx);
         let mut last = EventId { attempt: progress.attempt, seq: at };
         for frame in frames {
             if frame.seq != last.seq + 1 {

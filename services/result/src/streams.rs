@@ -34,6 +34,11 @@ impl StreamSlots {
         *count += 1;
         Ok(StreamSlot { slots: self.clone(), user })
     }
+
+    /// Whether anybody reads along here.
+    pub fn is_any_open(&self) -> bool {
+        !self.open.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 impl Drop for StreamSlot {
@@ -55,7 +60,9 @@ mod tests {
     #[test]
     fn slots_come_back() {
         let (slots, user) = (StreamSlots::new(1), Uuid::now_v7());
+        assert!(!slots.is_any_open());
         let held = slots.take(user).ok();
+        assert!(slots.is_any_open());
         assert!(slots.take(user).is_err());
         assert!(slots.take(Uuid::now_v7()).is_ok());
         drop(held);

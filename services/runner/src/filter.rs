@@ -1,10 +1,10 @@
 //! The system calls a program may make, as data, compiled before the program is there.
 //!
 //! Three filters are stacked, and a call is made only when all of them let it through:
-//! 1. the known calls: anything else, unknown numbers and the x32 range included, is `ENOSYS`, so that
-//!    a C library falls back (`clone3`) as on an older kernel;
-//! 2. device controls outside a short list are `ENOTTY`;
-//! 3. known calls that are refused by policy are `EPERM`, by number or by argument. This one is installed
+//! 1. device controls outside a short list are `ENOTTY`;
+//! 2. arguments that are refused by policy are `EPERM`;
+//! 3. calls that are refused by policy are `EPERM`, and what is on neither list, unknown numbers and the x32 range
+//!    included, is `ENOSYS`, so that a C library falls back (`clone3`) as on an older kernel. This one is installed
 //!    last, because it refuses the installing of filters as well.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,10 @@ use seccompiler::{
 
 #[path = "filter_table.rs"]
 mod table;
+#[path = "filter_tree.rs"]
+mod tree;
+
+use tree::Decision;
 
 use table::{ALLOWED, DEVICE_CONTROLS, NEW_NAMESPACES, REFUSED};
 
@@ -30,11 +34,12 @@ pub fn allowed_system_calls() -> &'static [c_long] {
 
 impl Filters {
     pub fn compile() -> Result<Self, BackendError> {
-        let known = ALLOWED.iter().chain(REFUSED).map(|&number| (number, Vec::new())).collect();
-        let known = filter(known, SeccompAction::Errno(errno(libc::ENOSYS)), SeccompAction::Allow)?;
-        let refuse = filter(refused()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::EPERM)))?;
-        let devices = filter(devices()?, SeccompAction::Allow, SeccompAction::Errno(errno(libc::ENOTTY)))?;
-        Ok(Self(vec![known, devices, refuse]))
+        let devices = filter(devices()?, libc::ENOTTY)?;
+        let arguments = filter(arguments()?, libc::EPERM)?;
+        let allowed = ALLOWED.iter().map(|&number| (number, Decision::Allow));
+        let refused = REFUSED.iter().map(|&number| (number, Decision::Fail(libc::EPERM)));
+        let calls = tree::compile(allowed.chain(refused), Decision::Fail(libc::ENOSYS));
+        Ok(Self(vec![devices, arguments, calls.ok_or(BackendError::FilterTooLarge(ALLOWED.len() + REFUSED.len()))?]))
     }
 
     /// Installs every filter on the calling thread, for good. `no_new_privs` is set by it.
@@ -45,13 +50,14 @@ impl Filters {
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn filter(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<BpfProgram, BackendError> {
+/// Fails what the rules match.
+fn filter(rules: Rules, errno: i32) -> Result<BpfProgram, BackendError> {
     let architecture = std::env::consts::ARCH.try_into()?;
-    SeccompFilter::new(rules, otherwise, matched, architecture)?.try_into()
+    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), architecture)?.try_into()
 }
 
-fn refused() -> Result<Rules, BackendError> {
-    let mut rules: Rules = REFUSED.iter().map(|&number| (number, Vec::new())).collect();
+fn arguments() -> Result<Rules, BackendError> {
+    let mut rules = Rules::new();
     let namespaces = NEW_NAMESPACES.iter().map(|&flag| {
         let flag = u64::from(flag.unsigned_abs());
         SeccompRule::new(vec![SeccompCondition::new(0, Length::Qword, Compare::MaskedEq(flag), flag)?])
@@ -72,10 +78,6 @@ fn devices() -> Result<Rules, BackendError> {
     let none_of_them = DEVICE_CONTROLS.iter().map(|&request| SeccompCondition::new(1, Length::Dword, Compare::Ne, request));
     let rule = SeccompRule::new(none_of_them.collect::<Result<_, _>>()?)?;
     Ok(Rules::from([(libc::SYS_ioctl, vec![rule])]))
-}
-
-fn errno(number: i32) -> u32 {
-    number.unsigned_abs()
 }
 
 #[cfg(test)]

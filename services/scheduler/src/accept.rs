@@ -9,6 +9,7 @@ use kiln_events::{ExecutionRecord, Payload, Task, subject};
 use kiln_http::{FieldError, Hold, Problem, Standing};
 
 use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
+use crate::routes::NO_WORKSPACE;
 use crate::store::{self, NewExecution, StoredPayload};
 use crate::{Scheduler, dispatcher};
 
@@ -64,6 +65,11 @@ impl Scheduler {
         };
         let mut tx = self.database.tenant(new.tenant).await?;
         let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
+        if let Some(workspace) = new.workspace_id
+            && !store::hold_workspace(&mut tx, workspace).await?
+        {
+            return Err(Problem::invalid_field("/workspace_id", NO_WORKSPACE));
+        }
         let admitted = admit(load, quota, new.created_at).map_err(refused)?;
         new.limits = quota.ceilings.apply(new.limits, new.asked).map_err(|wrong| above_plan(&wrong))?;
         let place = match new.session_id {

@@ -90,7 +90,7 @@ pub fn admit(load: Load, quota: Quota, now: Timestamp) -> Result<Admitted, Refus
 }
 
 /// Seconds until the next day begins in UTC.
-fn until_midnight_s(now: Timestamp) -> u64 {
+pub fn until_midnight_s(now: Timestamp) -> u64 {
     const DAY_S: i64 = 24 * 3600;
     u64::try_from(DAY_S - now.as_second().rem_euclid(DAY_S)).unwrap_or(1)
 }

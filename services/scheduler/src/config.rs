@@ -15,6 +15,8 @@ pub struct Config {
     pub max_sessions: u32,
     /// CPU time that one tenant may use in a day (UTC).
     pub cpu_ms_per_day: u64,
+    /// Files of all its workspaces together that one tenant may keep.
+    pub storage_bytes: u64,
     /// An attempt whose executor has not called for so long is lost.
     pub lease_ms: u64,
     /// An execution whose runtime no executor has offered for so long ends `lost`.
@@ -38,6 +40,7 @@ impl Default for Config {
             max_sessions: 8,
             // All that 32 runs at once, of two cores each, can use in a day.
             cpu_ms_per_day: 32 * 2 * 24 * 3600 * 1000,
+            storage_bytes: 10 << 30,
             lease_ms: 10_000,
             runtime_wait_ms: 15 * 60 * 1000,
             code_bytes: 1_000_000,

@@ -51,8 +51,9 @@ async fn dispatch(scheduler: &Scheduler, order: &mut RoundRobin<TenantId>) -> an
         return Ok(0);
     }
     let runtimes = scheduler.fleet.runtimes(Instant::now());
+    let config = &scheduler.config;
     let mut tx = scheduler.database.system().await?;
-    let waiting = store::waiting(&mut tx, &runtimes, scheduler.config.max_concurrent, capacity).await?;
+    let waiting = store::waiting(&mut tx, &runtimes, config.max_concurrent, config.cpu_ms_per_day, capacity).await?;
     if waiting.is_empty() {
         return Ok(0);
     }

@@ -15,17 +15,18 @@ use tokio_util::sync::CancellationToken;
 use crate::Scheduler;
 use crate::store::{self, Ending, ExecutionRow};
 
-const ACK_WAIT: Duration = Duration::from_secs(30);
 /// A report that fails so often is a bug of ours; it stays in the stream for a replay.
-const MAX_DELIVER: i64 = 20;
+const MAX_DELIVER: i64 = 200;
 
 /// Consumes the executors' reports.
 pub fn task(scheduler: &Arc<Scheduler>, shutdown: CancellationToken) -> Task {
     let scheduler = Arc::clone(scheduler);
     Task::new("scheduler-finisher", async move {
+        // What a scheduler had taken when it died comes again well before the lease of the run is given up for lost.
+        let ack_wait = Duration::from_millis(scheduler.config.lease_ms / 2);
         let consumer = scheduler
             .bus
-            .consumer(subject::EVENTS, "scheduler-finished", subject::EXECUTION_FINISHED, ACK_WAIT, MAX_DELIVER)
+            .consumer(subject::EVENTS, "scheduler-finished", subject::EXECUTION_FINISHED, ack_wait, MAX_DELIVER)
             .await?;
         consumer.run_batches(shutdown, |batch| finish_batch(&scheduler, batch)).await
     })

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use kiln_domain::InstanceId;
+use kiln_domain::{ExecutionId, InstanceId, TenantId};
 use kiln_events::Heartbeat;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -31,6 +31,8 @@ struct Member {
     isolation: String,
     running: usize,
     sessions: usize,
+    /// CPU time of its live attempts, in milliseconds.
+    cpu_ms: Vec<(TenantId, ExecutionId, u64)>,
     last_call: Instant,
 }
 
@@ -69,6 +71,11 @@ impl Fleet {
             isolation: call.isolation.clone(),
             running: call.running.len(),
             sessions: call.sessions.len(),
+            cpu_ms: call
+                .running
+                .iter()
+                .filter_map(|live| Some((live.tenant_id, live.execution_id, *call.cpu_ms.get(&live.execution_id)?)))
+                .collect(),
             last_call: now,
         };
         let before = self.lock().insert(call.executor_id.clone(), member);
@@ -136,6 +143,17 @@ impl Fleet {
         executors
     }
 
+    /// What attempts of the tenants that this executor runs had used of the CPU, in milliseconds, when each executor last
+    /// called; some may have ended since.
+    pub fn live_cpu_of(&self, call: &Heartbeat, now: Instant) -> Vec<(ExecutionId, u64)> {
+        let tenants: BTreeSet<TenantId> = call.running.iter().map(|live| live.tenant_id).collect();
+        let executors = self.lock();
+        // A draining executor's runs use time as well; one that is silent is about to lose them.
+        let heard = executors.values().filter(|member| now.duration_since(member.last_call) < SILENT_AFTER);
+        let attempts = heard.flat_map(|member| &member.cpu_ms).filter(|(tenant, ..)| tenants.contains(tenant));
+        attempts.map(|(_, execution, used)| (*execution, *used)).collect()
+    }
+
     /// Slots of all live executors.
     pub fn slots(&self, now: Instant) -> u64 {
         self.lock().values().filter(|member| member.is_live(now)).map(|member| u64::from(member.slots)).sum()
@@ -179,6 +197,25 @@ mod tests {
             cpu_ms: std::collections::BTreeMap::new(),
             sessions: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_tenants_cpu_time_is_summed_over_all_executors() {
+        let (fleet, now, tenant) = (Fleet::default(), Instant::now(), TenantId::generate());
+        let runs = |name: &str, cpu_ms: u64| {
+            let live =
+                kiln_events::LiveAttempt { tenant_id: tenant, execution_id: kiln_domain::ExecutionId::generate(), attempt: 1 };
+            let executor_id = name.to_owned();
+            let cpu_ms = std::collections::BTreeMap::from([(live.execution_id, cpu_ms)]);
+            Heartbeat { executor_id, running: vec![live], cpu_ms, ..call(InstanceId::generate(), 2) }
+        };
+        let (one, other) = (runs("one", 700), runs("other", 800));
+        fleet.heard(&one, now);
+        fleet.heard(&other, now + SILENT_AFTER / 2);
+        let used = |call: &Heartbeat, now| fleet.live_cpu_of(call, now).iter().map(|(_, used)| used).sum::<u64>();
+        assert_eq!(used(&one, now + SILENT_AFTER / 2), 1500);
+        assert_eq!(used(&other, now + SILENT_AFTER), 800);
+        assert_eq!(used(&Heartbeat { running: Vec::new(), ..one }, now), 0, "tenants that it does not run");
     }
 
     #[test]

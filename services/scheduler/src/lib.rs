@@ -19,6 +19,7 @@ mod secrets;
 mod sessions;
 mod store;
 mod tenants;
+mod workspaces;
 
 use std::sync::Arc;
 

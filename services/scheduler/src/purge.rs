@@ -27,7 +27,8 @@ impl Scheduler {
         tx.commit().await?;
         self.close_sessions_of(tenant, &Closing::TenantDeleted).await?;
         while self.end_a_batch(tenant).await? {}
-        if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 {
+        // What ran a moment ago may have been put back into the queue.
+        if self.stop_running(tenant, ReasonCode::TenantDeleted).await? > 0 || self.end_a_batch(tenant).await? {
             return Ok(Outcome::Retry(LOOK_AGAIN));
         }
         let mut executions = 0;
@@ -41,11 +42,10 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         let usage_rows = store::forget_tenant(&mut tx, tenant).await?;
         let sessions = store::forget_sessions(&mut tx, tenant).await?;
-        let removed = BTreeMap::from([
-            ("executions".to_owned(), executions),
-            ("sessions".to_owned(), sessions),
-            ("usage_rows".to_owned(), usage_rows),
-        ]);
+        let workspaces = store::forget_workspaces(&mut tx, tenant).await?;
+        let removed =
+            [("executions", executions), ("sessions", sessions), ("usage_rows", usage_rows), ("workspaces", workspaces)];
+        let removed = BTreeMap::from(removed.map(|(what, count)| (what.to_owned(), count)));
         let purged = TenantPurged { service: "scheduler".to_owned(), removed };
         let purged = Relay::event(&subject::tenant_purged("scheduler"), tenant, Timestamp::now(), purged)?;
         self.relay.add(&mut tx, std::slice::from_ref(&purged)).await?;

@@ -87,9 +87,15 @@ enum GivenUp {
 }
 
 /// Pure. An attempt that never started is made again; one that had started only if further attempts were asked for.
-fn give_up(state: &str, attempt: u32, max_attempts: i32, cancelled: bool) -> GivenUp {
-    if cancelled {
-        return GivenUp::End(verdict(Status::Cancelled, ReasonCode::CancelledByUser, "Cancelled by the user."));
+fn give_up(state: &str, attempt: u32, max_attempts: i32, stop: Option<ReasonCode>) -> GivenUp {
+    if let Some(cause) = stop {
+        let message = [
+            (ReasonCode::TenantDeleted, "Its tenant was deleted."),
+            (ReasonCode::TenantSuspended, "Its tenant was suspended."),
+            (ReasonCode::CpuTime, "Its tenant has spent the CPU time of the day."),
+        ];
+        let message = message.iter().find(|(code, _)| *code == cause).map_or("Cancelled by the user.", |(_, message)| *message);
+        return GivenUp::End(verdict(Status::Cancelled, cause, message));
     }
     if state == "dispatched" || i64::from(attempt) < i64::from(max_attempts) {
         return GivenUp::Requeue;
@@ -111,7 +117,7 @@ impl Scheduler {
             return Ok(());
         }
         let mut messages = Vec::new();
-        match give_up(&row.state, row.attempt(), row.max_attempts, row.cancel_requested_at.is_some()) {
+        match give_up(&row.state, row.attempt(), row.max_attempts, row.stop()) {
             GivenUp::Requeue => {
                 store::requeue(&mut tx, tenant, execution, row.attempt(), &row.state).await?;
             }
@@ -146,21 +152,24 @@ mod tests {
 
     #[test]
     fn what_had_started_is_not_run_again_unless_asked() {
-        let lost = give_up("running", 1, 1, false);
+        let lost = give_up("running", 1, 1, None);
         assert!(matches!(lost, GivenUp::End(ended) if ended.status == Status::Lost));
-        assert_eq!(give_up("running", 1, 2, false), GivenUp::Requeue);
-        assert!(matches!(give_up("running", 2, 2, false), GivenUp::End(_)));
+        assert_eq!(give_up("running", 1, 2, None), GivenUp::Requeue);
+        assert!(matches!(give_up("running", 2, 2, None), GivenUp::End(_)));
     }
 
     #[test]
     fn what_had_not_started_is_run_again() {
-        assert_eq!(give_up("dispatched", 1, 1, false), GivenUp::Requeue);
+        assert_eq!(give_up("dispatched", 1, 1, None), GivenUp::Requeue);
     }
 
     #[test]
     fn what_was_cancelled_ends_cancelled() {
-        for state in ["running", "dispatched"] {
-            assert!(matches!(give_up(state, 1, 5, true), GivenUp::End(ended) if ended.status == Status::Cancelled));
+        for cause in [ReasonCode::CancelledByUser, ReasonCode::TenantSuspended, ReasonCode::TenantDeleted, ReasonCode::CpuTime] {
+            for state in ["running", "dispatched"] {
+                let GivenUp::End(ended) = give_up(state, 1, 5, Some(cause)) else { panic!("{state} is made again") };
+                assert_eq!((ended.status, ended.reason.map(|reason| reason.code)), (Status::Cancelled, Some(cause)));
+            }
         }
     }
 }

@@ -45,9 +45,11 @@ async fn hear(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<serde_json::Va
             continue;
         };
         let mut tx = scheduler.database.system().await?;
-        let news = copy(&mut tx, tenant_id, occurred_at, &changed).await?;
+        copy(&mut tx, tenant_id, occurred_at, &changed).await?;
+        let suspended = store::is_suspended(&mut tx, tenant_id).await?;
         tx.commit().await?;
-        if news && changed.suspended {
+        // Also when it was known: the process may have died between the two.
+        if suspended {
             scheduler.stop_running(tenant_id, ReasonCode::TenantSuspended).await?;
             scheduler.close_sessions_of(tenant_id, &Closing::TenantSuspended).await?;
         }
@@ -57,21 +59,21 @@ async fn hear(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<serde_json::Va
     Ok(outcomes)
 }
 
-/// Takes over how the tenant is, unless something newer is known; returns whether it was news.
-async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &TenantChanged) -> Result<bool, sqlx::Error> {
+/// Takes over how the tenant is, unless something newer is known.
+async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &TenantChanged) -> Result<(), sqlx::Error> {
     let quota = changed.quota.unwrap_or_default();
     let count = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
     let amount = |value: Option<u64>| value.map(|value| i64::try_from(value).unwrap_or(i64::MAX));
-    let done = sqlx::query!(
+    sqlx::query!(
         "INSERT INTO scheduler.tenant AS t (tenant_id, suspended, max_concurrent, max_queued, executions_per_minute,
-            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, told_at,
-            max_sessions)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            cpu_ms_per_day, max_timeout_ms, max_memory_bytes, max_cpu_millis, max_sessions, storage_bytes, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (tenant_id) DO UPDATE
          SET suspended = EXCLUDED.suspended, max_concurrent = EXCLUDED.max_concurrent, max_queued = EXCLUDED.max_queued,
              executions_per_minute = EXCLUDED.executions_per_minute, cpu_ms_per_day = EXCLUDED.cpu_ms_per_day,
              max_timeout_ms = EXCLUDED.max_timeout_ms, max_memory_bytes = EXCLUDED.max_memory_bytes,
-             max_cpu_millis = EXCLUDED.max_cpu_millis, told_at = EXCLUDED.told_at, max_sessions = EXCLUDED.max_sessions
+             max_cpu_millis = EXCLUDED.max_cpu_millis, max_sessions = EXCLUDED.max_sessions,
+             storage_bytes = EXCLUDED.storage_bytes, told_at = EXCLUDED.told_at
          WHERE t.told_at < EXCLUDED.told_at AND NOT t.deleted",
         tenant.0,
         changed.suspended,
@@ -82,24 +84,28 @@ async fn copy(tx: &mut SystemTx, tenant: TenantId, at: Timestamp, changed: &Tena
         amount(quota.max_timeout_ms),
         amount(quota.max_memory_bytes),
         amount(quota.max_cpu_millis),
-        at.to_sqlx() as _,
         count(quota.max_sessions),
+        amount(quota.storage_bytes),
+        at.to_sqlx() as _,
     )
     .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .await
+    .map(drop)
 }
 
 impl Scheduler {
-    /// Has everything that runs for the tenant stopped for this cause; each executor reports the end. Returns how many ran.
+    /// Has everything that runs for the tenant stopped for this cause; each executor reports the end. What is on its way to an
+    /// executor waits again. Returns how many ran.
     pub(crate) async fn stop_running(&self, tenant: TenantId, cause: ReasonCode) -> anyhow::Result<usize> {
         let mut tx = self.database.system().await?;
         store::lock_tenants(&mut tx, &[tenant]).await?;
+        let called_back = store::requeue_dispatched(&mut tx, tenant).await?;
         let running = store::running(&mut tx, tenant).await?;
         for row in &running {
             store::request_stop(&mut tx, tenant, kiln_domain::ExecutionId(row.id), cause).await?;
         }
         tx.commit().await?;
+        self.fleet.changed(-i64::try_from(called_back)?);
         for row in &running {
             self.tell_executor(&row.record()?, cause).await;
         }

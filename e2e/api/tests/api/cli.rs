@@ -171,3 +171,29 @@ async fn without_a_login_it_says_how_to_log_in() {
     assert!(run.code.is_some_and(|code| code != 0), "{run:?}");
     assert!(run.stderr.contains("kiln login"), "{run:?}");
 }
+
+#[tokio::test]
+async fn files_of_a_workspace_are_put_listed_run_on_got_and_removed() {
+    let (_visit, tenant, cli) = logged_in().await;
+    let done = async |arguments: &[&str]| {
+        let finished = cli.run(arguments).await;
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+        finished.stdout
+    };
+    std::fs::write(cli.home().join("in.txt"), "given").unwrap();
+    done(&["files", "put", "in.txt", "d/é 1.txt"]).await;
+    let listed = done(&["files", "ls", "-r"]).await;
+    assert!(listed.contains("d/\n") && listed.contains("d/é 1.txt\n"), "{listed}");
+    let path = program(&cli, "open('out.txt', 'w').write(open('d/é 1.txt').read() + ' back')");
+    done(&["run", "--workspace", "default", &path]).await;
+    done(&["files", "get", "out.txt"]).await;
+    assert_eq!(std::fs::read_to_string(cli.home().join("out.txt")).unwrap(), "given back");
+    assert_eq!(done(&["files", "get", "out.txt", "-"]).await, "given back");
+    assert_ne!(cli.run(&["files", "rm", "d"]).await.code, Some(0));
+    done(&["files", "rm", "-r", "d"]).await;
+    done(&["files", "rm", "out.txt"]).await;
+    assert_eq!(done(&["files", "ls"]).await, "");
+    let wrong = cli.run(&["files", "ls", "--workspace", "nobody's"]).await;
+    assert!(wrong.code != Some(0) && wrong.stderr.contains("nobody's"), "{wrong:?}");
+    drop(tenant);
+}

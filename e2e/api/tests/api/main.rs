@@ -4,8 +4,10 @@
 
 mod cli;
 mod crash;
+mod keys;
 mod many;
 mod suite;
 mod up;
+mod workspace_crash;
 
 const MODE: kiln_test_support::Mode = kiln_test_support::Mode::All;

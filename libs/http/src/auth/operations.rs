@@ -92,6 +92,19 @@ const OPERATIONS: &[(&str, &str, Access)] = &[
     ("POST", "/sessions/{id}/restart", Needs(P::SessionsWrite)),
     ("POST", "/sessions/{id}/complete", Needs(P::SessionsWrite)),
     ("POST", "/sessions/{id}/inspect", Needs(P::SessionsWrite)),
+    ("POST", "/workspaces", Needs(P::FilesWrite)),
+    ("GET", "/workspaces", Needs(P::FilesRead)),
+    ("GET", "/workspaces/{id}", Needs(P::FilesRead)),
+    ("PATCH", "/workspaces/{id}", Needs(P::FilesWrite)),
+    ("DELETE", "/workspaces/{id}", Needs(P::FilesWrite)),
+    ("GET", "/workspaces/{id}/files", Needs(P::FilesRead)),
+    ("POST", "/workspaces/{id}/files", Needs(P::FilesWrite)),
+    ("GET", "/workspaces/{id}/files/{path}", Needs(P::FilesRead)),
+    ("PUT", "/workspaces/{id}/files/{path}", Needs(P::FilesWrite)),
+    ("DELETE", "/workspaces/{id}/files/{path}", Needs(P::FilesWrite)),
+    // Axum has no route below the rest of a path, so `…/move` is told apart by the handler.
+    ("POST", "/workspaces/{id}/files/{path}", Needs(P::FilesWrite)),
+    ("POST", "/workspaces/{id}/files/{path}/move", Needs(P::FilesWrite)),
 ];
 
 static TABLE: LazyLock<HashMap<(&str, &str), Access>> =

@@ -11,7 +11,10 @@ pub enum Permission {
     /// Cancel, retry and delete those of others in the tenant.
     ExecutionsManage,
     FilesRead,
+    /// Make workspaces; write files, change and delete workspaces of one's own.
     FilesWrite,
+    /// Change and delete workspaces of others in the tenant.
+    FilesManage,
     SessionsRead,
     SessionsWrite,
     /// Use and delete those of others in the tenant.
@@ -47,6 +50,7 @@ impl Permission {
         Self::ExecutionsManage,
         Self::FilesRead,
         Self::FilesWrite,
+        Self::FilesManage,
         Self::SessionsRead,
         Self::SessionsWrite,
         Self::SessionsManage,
@@ -67,6 +71,7 @@ impl Permission {
             Self::ExecutionsManage => rule(Role::Admin, &[Scope::ExecutionsWrite]),
             Self::FilesRead => rule(Role::Viewer, &[Scope::FilesRead]),
             Self::FilesWrite => rule(Role::Member, &[Scope::FilesWrite]),
+            Self::FilesManage => rule(Role::Admin, &[Scope::FilesWrite]),
             Self::SessionsRead => rule(Role::Viewer, &[Scope::SessionsWrite]),
             Self::SessionsWrite => rule(Role::Member, &[Scope::SessionsWrite]),
             Self::SessionsManage => rule(Role::Admin, &[Scope::SessionsWrite]),

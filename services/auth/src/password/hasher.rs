@@ -146,6 +146,16 @@ mod tests {
         }
     }
 
+    /// What makes the times alike: both are one argon2id of the same cost over the same bytes.
+    #[tokio::test]
+    async fn an_unknown_account_costs_what_a_known_one_does() {
+        let hasher = hasher().await;
+        let stored = hasher.turn().await.unwrap().hash("whoever they are".to_owned()).await.unwrap();
+        let cost = |hash: &str| PasswordHash::new(hash).map(|hash| (hash.algorithm, hash.version, hash.params.clone())).unwrap();
+        assert_eq!(cost(&hasher.nobody), cost(&stored));
+        assert_eq!(hasher.nobody.len(), stored.len());
+    }
+
     #[tokio::test]
     async fn nobody_is_never_right() {
         assert!(!hasher().await.turn().await.unwrap().verify("whatever".to_owned(), None).await.unwrap());

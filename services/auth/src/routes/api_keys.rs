@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 
 use crate::api_keys::{self, ApiKey, NewApiKey};
 use crate::app::App;
-use crate::audit;
 use crate::names::parse_name;
 use crate::sign_ins::Device;
+use crate::{audit, tenants};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,9 +86,10 @@ async fn create(
 ) -> Result<Response, Problem> {
     let new = accept(body.json()?, created_by)?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
+    tenants::hold(&mut tx, caller.tenant_id).await?;
     let (api_key, text) = api_keys::create(&mut tx, new, app.config.api_keys_per_tenant).await?;
     let mut entry = audit::Entry::by(caller, device.address, "api_key.created", &api_key.id);
-    entry.after = Some(serde_json::json!({"name": api_key.name, "scopes": api_key.scopes, "expires_at": api_key.expires_at}));
+    entry.after = Some(api_key.told());
     entry.write(&mut tx).await?;
     tx.commit().await?;
     let location = HeaderValue::try_from(format!("/api/v1/api-keys/{}", api_key.id)).map_err(Problem::internal)?;
@@ -169,8 +170,11 @@ pub async fn revoke_api_key(
     ApiPath(id): ApiPath<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = app.database.tenant(caller.tenant_id).await?;
+    let before = api_keys::list(&mut tx, Some(id), None, 1).await?.pop().ok_or_else(Problem::not_found)?;
     let messages = api_keys::revoke(&mut tx, &app.relay, id).await?.ok_or_else(Problem::not_found)?;
-    audit::Entry::by(&caller, device.address, "api_key.revoked", &id).write(&mut tx).await?;
+    let mut entry = audit::Entry::by(&caller, device.address, "api_key.revoked", &id);
+    entry.before = Some(before.told());
+    entry.write(&mut tx).await?;
     tx.commit().await?;
     app.relay.send(messages);
     Ok(StatusCode::NO_CONTENT)

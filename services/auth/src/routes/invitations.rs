@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kiln_domain::Role;
-use kiln_http::auth::{Caller, Principal};
+use kiln_http::auth::{Caller, ClientAddress, Principal};
 use kiln_http::{
     ApiJson, ApiPath, ApiQuery, Begun, Body, FieldError, Idempotency, Keyed, Page, PageQuery, Problem, ProblemDocument,
 };
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::email::Email;
-use crate::invitations::{self, Invitation};
+use crate::invitations::{self, Accepted, Invitation};
 use crate::sign_ins::Device;
 use crate::users::{self, Membership};
 use crate::{audit, tenants};
@@ -58,6 +58,7 @@ pub struct Acceptance {
     (status = 403, body = ProblemDocument),
     (status = 409, body = ProblemDocument, description = "Too many are open."),
     (status = 422, body = ProblemDocument),
+    (status = 429, body = ProblemDocument, description = "Too many invitations from this address."),
 ))]
 pub async fn create_invitation(
     State(app): State<App>,
@@ -97,7 +98,9 @@ async fn create(app: &App, caller: &Caller, device: &Device, body: &Body) -> Res
     if request.role == Role::Owner && !is_owner {
         return Err(Problem::forbidden("Only an owner may make owners."));
     }
+    app.take_invitation(ClientAddress(device.address))?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
+    tenants::hold(&mut tx, caller.tenant_id).await?;
     let (invitation, token) = invitations::create(&mut tx, &email, request.role, caller.actor()).await?;
     let tenant = tenants::find(&mut tx, caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
     let mut entry = audit::Entry::by(caller, device.address, "invitation.created", &invitation.id);
@@ -169,7 +172,8 @@ pub async fn accept_invitation(
     let mut tx = app.database.system().await?;
     let user = users::find(&mut tx, identity.user_id).await?.ok_or_else(Problem::not_found)?;
     let invited = invitations::find(&mut tx, &request.token).await?;
-    let invited = invited.ok_or_else(|| Problem::invalid_field("/token", "is not valid, was withdrawn, or has expired"))?;
+    let refused = || Problem::invalid_field("/token", "is not valid, was withdrawn, or has expired");
+    let invited = invited.ok_or_else(refused)?;
     let own = Email::parse(&user.email).map_err(Problem::internal)?;
     if own.folded() != invited.email_folded {
         return Err(Problem::forbidden("This invitation is for another e-mail address."));
@@ -178,8 +182,12 @@ pub async fn accept_invitation(
         let detail = "Confirm your address first; a link was sent to it.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "email_not_verified", detail));
     }
-    let joined = invitations::accept(&mut tx, &invited, user.id).await?;
-    if joined {
+    tenants::hold(&mut tx, invited.tenant_id).await?;
+    let accepted = invitations::accept(&mut tx, &invited, user.id).await?;
+    if accepted == Accepted::Gone {
+        return Err(refused());
+    }
+    if accepted == Accepted::Joined {
         let joined_as = audit::Entry {
             tenant_id: Some(invited.tenant_id),
             ..audit::Entry::by(&caller, device.address, "member.joined", &user.id)
@@ -189,7 +197,7 @@ pub async fn accept_invitation(
     }
     let membership = users::memberships(&mut tx, user.id).await?.into_iter().find(|found| found.id == invited.tenant_id);
     tx.commit().await?;
-    if !joined {
+    if accepted == Accepted::Belongs {
         return Err(Problem::conflict("already_a_member", "This account belongs to the tenant already."));
     }
     membership.map(Json).ok_or_else(Problem::not_found)

@@ -81,6 +81,11 @@ pub async fn login(
     let identity =
         UserIdentity { user_id: user.id, tenant_id: tenant.id, role, sign_in_id, platform_admin: user.platform_admin, known_at };
     let session = Session::begin(&mut tx, &app, identity).await?;
+    if !made.is_empty() {
+        let mut entry = audit::Entry::by(&identity.into(), device.address, "tenant.created", &tenant.id);
+        entry.after = Some(serde_json::json!({"name": tenant.name, "slug": tenant.slug}));
+        entry.write(&mut tx).await?;
+    }
     let mut entry = audit::Entry::by(&identity.into(), device.address, "sign_in.started", &sign_in_id);
     entry.email = Some(user.email.clone());
     entry.write(&mut tx).await?;

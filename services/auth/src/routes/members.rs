@@ -10,9 +10,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::audit;
-use crate::members::{self, Member};
+use crate::members::{self, Ended, Member};
 use crate::sign_ins::Device;
+use crate::{audit, tenants};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,19 +60,20 @@ pub async fn change_member(
 ) -> Result<Json<Member>, Problem> {
     let tenant = caller.tenant_id;
     let mut tx = app.database.system().await?;
+    tenants::hold(&mut tx, tenant).await?;
     let standing = members::lock(&mut tx, &caller, user).await?.ok_or_else(Problem::not_found)?;
     standing.judge(Some(patch.role), false)?;
-    let mut messages = Vec::new();
+    let mut ended = Ended::default();
     if standing.target != patch.role {
-        messages = members::set_role(&mut tx, &app.relay, tenant, user, patch.role).await?;
+        ended = members::set_role(&mut tx, &app.relay, tenant, user, patch.role).await?;
         let mut entry = audit::Entry::by(&caller, device.address, "member.changed", &user);
         entry.before = Some(serde_json::json!({"role": standing.target}));
-        entry.after = Some(serde_json::json!({"role": patch.role}));
+        entry.after = Some(serde_json::json!({"role": patch.role, "ended": ended.told()}));
         entry.write(&mut tx).await?;
     }
     let member = members::list(&mut tx, tenant, Some(user), None, 1).await?.pop();
     tx.commit().await?;
-    app.relay.send(messages);
+    app.relay.send(ended.messages);
     member.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -100,11 +101,12 @@ pub async fn remove_member(
     let mut tx = app.database.system().await?;
     let standing = members::lock(&mut tx, &caller, user).await?.ok_or_else(Problem::not_found)?;
     standing.judge(None, leaves)?;
-    let messages = members::remove(&mut tx, &app.relay, caller.tenant_id, user).await?;
+    let ended = members::remove(&mut tx, &app.relay, caller.tenant_id, user).await?;
     let mut entry = audit::Entry::by(&caller, device.address, if leaves { "member.left" } else { "member.removed" }, &user);
     entry.before = Some(serde_json::json!({"role": standing.target}));
+    entry.after = ended.told().map(|told| serde_json::json!({"ended": told}));
     entry.write(&mut tx).await?;
     tx.commit().await?;
-    app.relay.send(messages);
+    app.relay.send(ended.messages);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -47,8 +47,10 @@ pub async fn change_password(
     tx.commit().await?;
     let attempt = counted?;
 
+    let possible = request.current_password.len() <= password::MAX_BYTES;
     let current = password::bounded(request.current_password);
-    if !turn.verify(current, stored.clone()).await.map_err(Problem::internal)? {
+    let right = turn.verify(current, stored.clone()).await.map_err(Problem::internal)?;
+    if !(right && possible) {
         return Err(attempt.standing.tell(Problem::invalid_field("/current_password", "is not right")));
     }
     let hash = app.hasher.turn().await?.hash(request.new_password).await.map_err(Problem::internal)?;

@@ -57,8 +57,7 @@ pub async fn get_quota(State(app): State<App>, caller: Caller) -> Result<Json<Qu
         max_memory_bytes: None,
         max_cpu_millis: None,
         max_sessions: usage.sessions,
-        // Nothing of this kind can be made yet.
-        storage_bytes: 0,
+        storage_bytes: usage.storage_bytes,
     };
     Ok(Json(Quota { limits, used }))
 }

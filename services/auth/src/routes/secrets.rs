@@ -9,10 +9,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::audit;
-use crate::secrets::{self, Secret};
+use crate::secrets::{self, NewSecret, Secret};
 use crate::sign_ins::Device;
+use crate::{audit, tenants};
 
+/// A shorter value would blacken what has nothing to do with it.
+const MIN_MASKED_BYTES: usize = 8;
 /// What the environment of a run has room for.
 const MAX_VALUE_BYTES: usize = 32 * 1024;
 const MAX_NAME_BYTES: usize = 128;
@@ -22,6 +24,10 @@ const MAX_NAME_BYTES: usize = 128;
 pub struct SecretValue {
     /// At most 32 KiB, without NUL.
     value: String,
+    /// Write asterisks in its place where a run that was given it prints it; for values of at least 8 bytes. What a program
+    /// encodes, or prints in pieces with pauses between them, is not recognised.
+    #[serde(default)]
+    masked: bool,
 }
 
 /// List secrets
@@ -83,13 +89,22 @@ pub async fn put_secret(
     if request.value.len() > MAX_VALUE_BYTES || request.value.contains('\0') {
         return Err(Problem::invalid_field("/value", format!("must be at most {MAX_VALUE_BYTES} bytes, without NUL")));
     }
+    if request.masked && request.value.trim().len() < MIN_MASKED_BYTES {
+        return Err(Problem::invalid_field("/masked", format!("needs a value of at least {MIN_MASKED_BYTES} bytes")));
+    }
     if app.keyring.present().is_none() {
         return Err(Problem::unavailable("The operator of this installation has given no key to encrypt secrets with."));
     }
     let mut tx = app.database.tenant(caller.tenant_id).await?;
-    let new = secrets::put(&mut tx, &app.keyring, &name, &request.value, caller.actor()).await?;
+    tenants::hold(&mut tx, caller.tenant_id).await?;
+    let before = secrets::list(&mut tx, Some(&name), None, 1).await?.pop();
+    let secret = NewSecret { name: &name, value: &request.value, masked: request.masked, by: caller.actor() };
+    let new = secrets::put(&mut tx, &app.keyring, secret).await?;
     let action = if new { "secret.created" } else { "secret.changed" };
-    audit::Entry::by(&caller, device.address, action, &name).write(&mut tx).await?;
+    let mut entry = audit::Entry::by(&caller, device.address, action, &name);
+    entry.before = before.map(|before| before.told());
+    entry.after = Some(serde_json::json!({"masked": request.masked}));
+    entry.write(&mut tx).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -112,10 +127,11 @@ pub async fn delete_secret(
         return Err(Problem::not_found());
     }
     let mut tx = app.database.tenant(caller.tenant_id).await?;
-    if !secrets::delete(&mut tx, &name).await? {
-        return Err(Problem::not_found());
-    }
-    audit::Entry::by(&caller, device.address, "secret.deleted", &name).write(&mut tx).await?;
+    let before = secrets::list(&mut tx, Some(&name), None, 1).await?.pop().ok_or_else(Problem::not_found)?;
+    secrets::delete(&mut tx, &name).await?;
+    let mut entry = audit::Entry::by(&caller, device.address, "secret.deleted", &name);
+    entry.before = Some(before.told());
+    entry.write(&mut tx).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -57,6 +57,7 @@ pub async fn change_tenant(
     let name = patch.name.as_deref().map(parse_name).transpose();
     let name = name.map_err(|error| Problem::invalid_field("/name", error.to_string()))?;
     let mut tx = app.database.tenant(caller.tenant_id).await?;
+    tenants::hold(&mut tx, caller.tenant_id).await?;
     let before = tenants::find(&mut tx, caller.tenant_id).await?.ok_or_else(Problem::not_found)?;
     let name = name.filter(|name| *name != before.name);
     if let Some(name) = &name {

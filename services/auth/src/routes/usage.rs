@@ -76,6 +76,7 @@ pub async fn get_usage(
     let (from, to) = range(&query, Timestamp::now())?;
     let sums = UsageSums { tenant_id: caller.tenant_id, from, to, group_by: query.group_by };
     let reply: UsageSumsReply = app.bus.request(&subject::control("scheduler", "usage_sums"), &sums, DEADLINE).await?;
+    let storage_bytes = reply.storage_bytes;
     let data = reply.rows.into_iter().map(|row| UsageLine {
         group: row.group,
         executions: row.executions,
@@ -83,8 +84,7 @@ pub async fn get_usage(
         wall_ms: row.wall_ms,
         memory_byte_ms: row.memory_byte_ms,
     });
-    // Nothing that is stored for long can be made yet.
-    Ok(Json(UsageReport { from, to, group_by: query.group_by, storage_bytes: 0, data: data.collect(), next_cursor: None }))
+    Ok(Json(UsageReport { from, to, group_by: query.group_by, storage_bytes, data: data.collect(), next_cursor: None }))
 }
 
 /// The days asked for, in order and not too many.

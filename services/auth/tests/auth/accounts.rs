@@ -88,3 +88,15 @@ async fn an_address_is_proven_by_a_link() {
     confirm(&token).await.expect(422).points_at("/token");
     eventually("it is shown", async || (client.get("/auth/me").await.body["user"]["email_verified"] == true).then_some(())).await;
 }
+
+/// A link that somebody else asked for must not undo a password that was changed for safety's sake.
+#[tokio::test]
+async fn a_changed_password_ends_the_links_to_change_it() {
+    let (client, email, _) = Client::signed_up().await;
+    client.post("/auth/password-reset", json!({"email": email})).await.expect(202);
+    let token = token_in(&mail_to(&email).await, "password-reset");
+    client.post("/auth/password", json!({"current_password": PASSWORD, "new_password": OTHER})).await.expect(204);
+    let confirm = json!({"token": token, "new_password": "a third one, not asked for"});
+    Client::new().post("/auth/password-reset/confirm", confirm).await.expect(422).points_at("/token");
+    login(&client, &email, OTHER).await.expect(200);
+}

@@ -69,3 +69,25 @@ async fn suspension_shows_and_is_lifted() {
     let listed = admin.get("/admin/tenants?limit=200").await.expect(200).body;
     assert!(listed["data"].as_array().unwrap().iter().any(|row| row["id"] == signup["tenant"]["id"]));
 }
+
+#[tokio::test]
+async fn nothing_of_a_suspended_tenant_is_changed() {
+    let (admin, (owner, _, signup)) = tokio::join!(platform_admin(), Client::signed_up());
+    let (member, member_id, _) = owner.joined_by("member").await;
+    let key = owner.post("/api-keys", json!({"name": "k", "scopes": ["tenant:admin"]})).await.expect(201).body;
+    admin.patch(&path(&signup), json!({"suspended": true})).await.expect(200);
+    let (guest, guest_email, _) = Client::signed_up().await;
+    let refused = |answer: crate::client::Answer| assert_eq!(answer.expect(403).body["code"], "tenant_suspended");
+    refused(owner.post("/api-keys", json!({"name": "k", "scopes": ["files:read"]})).await);
+    refused(owner.post("/tenant/invitations", json!({"email": guest_email})).await);
+    refused(owner.put("/tenant/secrets/A", json!({"value": "x"})).await);
+    refused(owner.with(&key["key"]).patch("/tenant", json!({"name": "x"})).await);
+    refused(owner.patch(&format!("/tenant/members/{member_id}"), json!({"role": "admin"})).await);
+    // What takes rights away is not held up, and everything can be read.
+    owner.delete(&format!("/api-keys/{}", key["id"].as_str().unwrap())).await.expect(204);
+    member.get("/tenant/quota").await.expect(200);
+    owner.delete(&format!("/tenant/members/{member_id}")).await.expect(204);
+    admin.patch(&path(&signup), json!({"suspended": false})).await.expect(200);
+    owner.post("/tenant/invitations", json!({"email": guest_email})).await.expect(201);
+    drop(guest);
+}

@@ -9,6 +9,7 @@ mod client;
 mod installation;
 mod invitations;
 mod isolation;
+mod listing;
 mod members;
 mod operator;
 mod secrets;

@@ -110,3 +110,30 @@ async fn another_tenants_member_is_not_there() {
     one.get("/auth/me").await.expect(200);
     one.patch("/tenant/members/nobody", json!({"role": "viewer"})).await.expect(404);
 }
+
+/// Who may no longer offer a place in the tenant has offered none, by whatever means.
+#[tokio::test]
+async fn invitations_end_with_the_role_that_they_were_sent_by() {
+    let (owner, _, _) = Client::signed_up().await;
+    let (other, other_id, _) = owner.joined_by("owner").await;
+    let (guest, guest_email, _) = Client::signed_up().await;
+    let (second, second_email, _) = Client::signed_up().await;
+    let key = other.post("/api-keys", json!({"name": "k", "scopes": ["tenant:admin"]})).await.expect(201).body;
+    let invite = async |client: &Client, email: &str, role: &str| {
+        let made = client.post("/tenant/invitations", json!({"email": email, "role": role})).await.expect(201).body;
+        json!({"token": made["token"]})
+    };
+    let as_owner = invite(&other, &guest_email, "owner").await;
+    let as_admin = invite(&other.with(&key["key"]), &second_email, "admin").await;
+
+    owner.patch(&path(&other_id), json!({"role": "admin"})).await.expect(200);
+    guest.post("/invitations/accept", as_owner).await.expect(422).points_at("/token");
+    let open = owner.get("/tenant/invitations").await.expect(200).body;
+    assert_eq!(open["data"].as_array().unwrap().len(), 1, "an admin may still invite admins");
+    owner.delete(&path(&other_id)).await.expect(204);
+    second.post("/invitations/accept", as_admin).await.expect(422).points_at("/token");
+    assert_eq!(owner.get("/tenant/invitations").await.expect(200).body["data"], json!([]));
+    let log = owner.get("/tenant/audit-log").await.expect(200).body;
+    assert_eq!((&log["data"][0]["action"], &log["data"][0]["before"]), (&json!("member.removed"), &json!({"role": "admin"})));
+    assert_eq!(log["data"][0]["after"]["ended"]["api_keys_revoked"], json!([key["id"]]));
+}

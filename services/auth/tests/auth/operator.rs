@@ -68,3 +68,27 @@ async fn keys_turn_over_without_a_token_failing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_the_operator_does_is_recorded() {
+    let (_, email, signup) = Client::signed_up().await;
+    for disabled in [true, false] {
+        administer(Administer::SetDisabled { email: email.clone(), disabled }).await;
+    }
+    administer(Administer::RotateSecretKeys { to: None }).await;
+    let unknown = administer(Administer::RotateSecretKeys { to: Some("another".to_owned()) }).await;
+    assert!(matches!(unknown, AdministerReply::Refused(_)), "{unknown:?}");
+    let mut owner = <sqlx::PgConnection as sqlx::Connection>::connect(&installation().owner_url).await.unwrap();
+    let told: Vec<(String, String, serde_json::Value, serde_json::Value)> = sqlx::query_as(
+        "SELECT action, actor_email, before, after FROM auth.audit_log WHERE object = $1 AND actor_email = 'operator' ORDER BY id",
+    )
+    .bind(signup["user"]["id"].as_str().unwrap())
+    .fetch_all(&mut owner)
+    .await
+    .unwrap();
+    let (open, closed) = (json!({"disabled": false}), json!({"disabled": true}));
+    let by = |action: &str, before: &serde_json::Value, after: &serde_json::Value| {
+        (action.to_owned(), "operator".to_owned(), before.clone(), after.clone())
+    };
+    assert_eq!(told, [by("account.disabled", &open, &closed), by("account.enabled", &closed, &open)]);
+}

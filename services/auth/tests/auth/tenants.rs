@@ -69,3 +69,42 @@ async fn a_deleted_tenant_is_gone_for_everybody() {
     let again = owner.post("/auth/login", json!({"email": email, "password": PASSWORD})).await.expect(200).body;
     assert_ne!(again["tenant"]["id"], signup["tenant"]["id"]);
 }
+
+/// Each act that administers says who, from where, what was before and what is after.
+#[tokio::test]
+async fn administrative_acts_are_recorded_with_before_and_after() {
+    let (owner, _, _) = Client::signed_up().await;
+    let key = owner.post("/api-keys", json!({"name": "k", "scopes": ["files:read"]})).await.expect(201).body;
+    owner.delete(&format!("/api-keys/{}", key["id"].as_str().unwrap())).await.expect(204);
+    for masked in [false, true] {
+        owner.put("/tenant/secrets/A", json!({"value": "long enough for it", "masked": masked})).await.expect(204);
+    }
+    owner.delete("/tenant/secrets/A").await.expect(204);
+    let log = actions(&owner).await;
+    let told = |action: &str| {
+        let entry = log.iter().find(|entry| entry["action"] == action).unwrap_or_else(|| panic!("no {action} in {log:?}"));
+        assert!(!entry["actor"]["user_id"].is_null() && !entry["address"].is_null(), "{entry}");
+        (entry["before"].clone(), entry["after"].clone())
+    };
+    let made = json!({"name": "k", "scopes": ["files:read"], "expires_at": null});
+    assert_eq!(told("api_key.created"), (Value::Null, made.clone()));
+    assert_eq!(told("api_key.revoked"), (made, Value::Null));
+    assert_eq!(told("secret.created"), (Value::Null, json!({"masked": false})));
+    assert_eq!((told("secret.changed").0["masked"].clone(), told("secret.changed").1), (json!(false), json!({"masked": true})));
+    assert_eq!(told("secret.deleted").0["masked"], true);
+}
+
+/// Of many at once that each would be the last allowed, no more than allowed are made.
+#[tokio::test]
+async fn a_bound_holds_against_many_at_once() {
+    let (owner, _, _) = Client::signed_up().await;
+    for batch in 0..11 {
+        let make = async |n: usize| {
+            let body = json!({"name": format!("{batch}-{n}"), "scopes": ["files:read"]});
+            owner.post("/api-keys", body).await.status.as_u16()
+        };
+        let statuses = futures::future::join_all((0..10).map(make)).await;
+        let expected = if batch < 10 { 201 } else { 409 };
+        assert!(statuses.iter().all(|status| *status == expected), "{batch}: {statuses:?}");
+    }
+}

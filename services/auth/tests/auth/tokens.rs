@@ -51,3 +51,41 @@ async fn forged_and_foreign_credentials_are_refused() {
     Client::new().get(&format!("/auth/me?access_token={token}")).await.expect(401);
     client.get("/auth/me").await.expect(200);
 }
+
+/// Tokens that are signed well, but by a key that came with them or with the public key taken for a shared secret.
+#[tokio::test]
+async fn no_key_of_the_tokens_own_choice_is_believed() {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
+
+    let (client, _, signup) = Client::signed_up().await;
+    let parts: Vec<&str> = signup["access_token"].as_str().unwrap().split('.').collect();
+    let decoded = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let (header, mut claims) = (decoded(parts[0]), decoded(parts[1]));
+    claims["platform_admin"] = json!(true);
+    let kid = header["kid"].as_str().unwrap().to_owned();
+    let keys = client.get("/.well-known/jwks.json").await.expect(200).body["keys"].clone();
+    let public =
+        keys.as_array().unwrap().iter().find(|key| key["kid"] == kid.as_str()).unwrap()["x"].as_str().unwrap().to_owned();
+
+    let mut tokens = Vec::new();
+    for secret in [URL_SAFE_NO_PAD.decode(&public).unwrap(), public.clone().into_bytes()] {
+        let header = Header { typ: Some("at+jwt".to_owned()), kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) };
+        tokens.push(jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&secret)).unwrap());
+    }
+    let own = Ed25519KeyPair::generate().unwrap();
+    let jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": kid, "x": URL_SAFE_NO_PAD.encode(own.public_key().as_ref())});
+    for named in [json!(kid), json!("foreign"), json!("../../../dev/null"), json!("' OR 1=1 --"), Value::Null] {
+        let mut header =
+            json!({"alg": "EdDSA", "typ": "at+jwt", "kid": named, "jku": "https://evil.example/jwks.json", "jwk": jwk});
+        if named.is_null() {
+            header.as_object_mut().unwrap().remove("kid");
+        }
+        let signed = [header, claims.clone()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+        let signature = URL_SAFE_NO_PAD.encode(own.sign(signed.as_bytes()).as_ref());
+        tokens.push(format!("{signed}.{signature}"));
+    }
+    for token in tokens {
+        client.with(&json!(token)).get("/auth/me").await.expect(401);
+    }
+}

@@ -1,14 +1,16 @@
 //! Files out of a working directory, after every process of its run is dead.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use super::Artifact;
 use super::files::{Version, Written, open_below};
+use super::{Artifact, script};
 
 /// Files and bytes that one run may leave.
 const MAX_FILES: usize = 1000;
@@ -23,15 +25,43 @@ pub struct Harvest {
     /// There was more than may be kept.
     pub truncated: bool,
     total_bytes: u64,
+    since: Option<Since>,
+}
+
+/// A moment by the clock that file systems use: what has changed in a workspace since is what a run changed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Since(i64, i64);
+
+impl Since {
+    #[expect(unsafe_code, reason = "this clock has no safe wrapper here")]
+    pub fn now() -> nix::Result<Self> {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: writes the structure, which outlives the call.
+        Errno::result(unsafe { libc::clock_gettime(libc::CLOCK_REALTIME_COARSE, &raw mut now) })?;
+        Ok(Self(now.tv_sec, now.tv_nsec))
+    }
+
+    /// The kernel's own time of the last change, which no program can set.
+    fn includes(self, metadata: &Metadata) -> bool {
+        Self(metadata.ctime(), metadata.ctime_nsec()) >= self
+    }
 }
 
 /// Collects the regular files that are new or not as they were `written`. Links, devices, pipes and
 /// sockets are left where they are.
-pub fn collect(directory: BorrowedFd<'_>, written: &Written) -> std::io::Result<Harvest> {
-    let mut harvest = Harvest::default();
+pub fn collect(directory: BorrowedFd<'_>, written: &Written, since: Option<Since>) -> std::io::Result<Harvest> {
+    let mut harvest = Harvest { since, ..Harvest::default() };
     let mut waiting = vec![PathBuf::new()];
     while let Some(path) = waiting.pop() {
-        let mut deeper = harvest.look_into(directory, &path, written)?;
+        let mut deeper = match harvest.look_into(directory, &path, written) {
+            // In a workspace others go on working: what has gone meanwhile is not listed.
+            Err(error) if since.is_some() && has_gone(&error) => continue,
+            Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => {
+                harvest.truncated = true;
+                continue;
+            }
+            looked => looked?,
+        };
         // The last pushed is looked into first, so the names come in order.
         deeper.reverse();
         if path.components().count() < MAX_DEPTH {
@@ -62,11 +92,25 @@ impl Harvest {
             let kind = entry.file_type()?;
             if kind.is_dir() {
                 deeper.push(path.join(entry.file_name()));
-            } else if kind.is_file() {
-                self.take(opened.as_fd(), &path.join(entry.file_name()), written)?;
+            } else if kind.is_file() && self.may_be_new(&entry)? {
+                match self.take(opened.as_fd(), &path.join(entry.file_name()), written) {
+                    Err(error) if self.since.is_some() && has_gone(&error) => {}
+                    taken => taken?,
+                }
             }
         }
         Ok(deeper)
+    }
+
+    /// Whether it is worth opening; a workspace may have many files of which a run changes few.
+    fn may_be_new(&self, entry: &std::fs::DirEntry) -> std::io::Result<bool> {
+        let Some(since) = self.since else { return Ok(true) };
+        match entry.metadata() {
+            Ok(metadata) => Ok(since.includes(&metadata) && !script::is_place(&metadata)),
+            // Others work in a workspace at the same time.
+            Err(error) if has_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn take(&mut self, parent: BorrowedFd<'_>, path: &Path, written: &Written) -> std::io::Result<()> {
@@ -87,8 +131,13 @@ impl Harvest {
     }
 }
 
+/// Another name, a link or a file is where there was something else a moment ago.
+fn has_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP))
+}
+
 /// The path as text: what is not UTF-8, and control characters, escaped as `\xNN`.
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
         text.extend(chunk.valid().chars().map(escaped));
@@ -121,7 +170,7 @@ mod tests {
         let written = Written::from([version("same"), version("changed")]);
         std::fs::write(place.join("changed"), "longer").unwrap();
 
-        let harvest = collect(File::open(&place).unwrap().as_fd(), &written).unwrap();
+        let harvest = collect(File::open(&place).unwrap().as_fd(), &written, None).unwrap();
         let paths: Vec<_> = harvest.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
         assert_eq!(paths, ["changed", "odd\\xFF\\u{a}", "sub/new"]);
         assert!(!harvest.truncated);

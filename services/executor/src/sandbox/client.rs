@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kiln_runner_protocol::Confinement;
+use kiln_runner_protocol::{Confinement, DISK_MARK};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use tokio::io::Interest;
@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::host::Isolation;
-use super::wire::{self, Answer, Counters, Failure, Request, SandboxId};
+use super::wire::{self, Answer, Counters, Failure, MountId, Request, SandboxId, Shown};
 
 /// How long the spawner may take to start, a crash's leftovers included.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -24,6 +24,9 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
 /// How long an interpreter may take to import everything, on a busy machine with cold disks.
 const ZYGOTE_DEADLINE: Duration = Duration::from_mins(2);
+
+/// How long a workspace may take to be mounted, its last users' end included.
+const MOUNT_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The hidden subcommand.
 const SUBCOMMAND: &str = "sandbox-spawner";
@@ -91,8 +94,14 @@ impl Spawner {
         self.0.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub async fn make(&self, id: SandboxId, binds: Vec<super::Bind>, disk_bytes: u64) -> Result<Made, Failure> {
-        self.made(id, &Request::Make { id, binds, disk_bytes }).await
+    pub async fn make(
+        &self,
+        id: SandboxId,
+        binds: Vec<super::Bind>,
+        disk_bytes: u64,
+        workspace: Option<Shown>,
+    ) -> Result<Made, Failure> {
+        self.made(id, &Request::Make { id, binds, disk_bytes, workspace }).await
     }
 
     /// Has a zygote make a sandbox.
@@ -101,9 +110,30 @@ impl Spawner {
         id: SandboxId,
         zygote: SandboxId,
         disk_bytes: u64,
+        workspace: Option<Shown>,
         confinement: Confinement,
     ) -> Result<Made, Failure> {
-        self.made(id, &Request::Fork { id, zygote, disk_bytes, confinement }).await
+        self.made(id, &Request::Fork { id, zygote, disk_bytes, workspace, confinement }).await
+    }
+
+    /// Has a workspace's image mounted; gives the directory of the mount, which may take until the image's last user has
+    /// let go of it. Not cancel-safe: [`Self::unmount_unattended`] undoes it.
+    pub async fn mount(&self, id: MountId, image: PathBuf, scripts: Vec<String>) -> Result<OwnedFd, Failure> {
+        match self.ask(id, &Request::Mount { id, image, scripts }, ANSWER_DEADLINE).await? {
+            (Answer::Mounting { .. }, descriptors) => {
+                let stream = descriptors.into_iter().next().ok_or_else(|| Failure::new("workspace", "no stream came"))?;
+                let received = tokio::time::timeout(MOUNT_DEADLINE, receive_directory(stream)).await;
+                received.map_err(|_| Failure::new("workspace", "was not mounted in time"))?
+            }
+            (Answer::Finished { failure, .. }, _) => Err(failure.unwrap_or_else(|| Failure::new("workspace", "no reason given"))),
+            _ => Err(Failure::new("workspace", "an answer out of order")),
+        }
+    }
+
+    /// Takes a mount away, from where nothing can be awaited.
+    pub fn unmount_unattended(&self, id: MountId) {
+        // When the socket is full or gone the spawner's own end takes it away.
+        let _ = wire::send(self.0.socket.get_ref().as_fd(), &Request::Unmount { id }, &[]);
     }
 
     /// Starts a zygote and waits until it has imported what it is to. Gives the names of its modules.
@@ -231,6 +261,7 @@ async fn read_answers(Spawner(shared): Spawner) {
         };
         let id = match answer {
             Answer::Made { id, .. }
+            | Answer::Mounting { id }
             | Answer::ZygoteReady { id, .. }
             | Answer::ZygoteEnded { id, .. }
             | Answer::Limited { id, .. }
@@ -249,6 +280,20 @@ async fn read_answers(Spawner(shared): Spawner) {
             let _ = waiting.send((answer, descriptors));
         }
     }
+}
+
+/// The mark with the directory's descriptor, or words why there is none.
+async fn receive_directory(stream: OwnedFd) -> Result<OwnedFd, Failure> {
+    let failed = |error: std::io::Error| Failure::new("workspace", error);
+    let stream = std::os::unix::net::UnixStream::from(stream);
+    stream.set_nonblocking(true).map_err(failed)?;
+    let stream = tokio::net::UnixStream::from_std(stream).map_err(failed)?;
+    let mut said = [0; 512];
+    let receive = || Ok(wire::receive_bytes(stream.as_fd(), &mut said)?);
+    let (count, descriptors) = stream.async_io(Interest::READABLE, receive).await.map_err(failed)?;
+    let said = said.get(..count).unwrap_or_default();
+    let directory = descriptors.into_iter().next().filter(|_| said == [DISK_MARK]);
+    directory.ok_or_else(|| Failure::new("workspace", String::from_utf8_lossy(said)))
 }
 
 #[expect(unsafe_code, reason = "tokio asks for a promise that the descriptor stays open")]

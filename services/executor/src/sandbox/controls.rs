@@ -11,8 +11,13 @@ const OPEN_FILES: u64 = 256;
 /// A single file may be this much larger than its disk, so that a full disk is what a program is told of.
 const FILE_MARGIN_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What a waiting program is confined by depends on the size of its disk alone, where the host has control groups.
-pub fn confinement(isolation: &Isolation, limits: &Limits) -> Confinement {
+/// The largest single file, on a disk where so much fits.
+pub fn file_bytes(disk_bytes: u64) -> u64 {
+    disk_bytes.saturating_add(FILE_MARGIN_BYTES)
+}
+
+/// What a waiting program is confined by depends on the size of its files alone, where the host has control groups.
+pub fn confinement(isolation: &Isolation, limits: &Limits, file_bytes: u64) -> Confinement {
     let groups = isolation.has("cgroup");
     let otherwise = |limit: u64| (!groups).then_some(limit);
     Confinement {
@@ -22,7 +27,7 @@ pub fn confinement(isolation: &Isolation, limits: &Limits) -> Confinement {
         seccomp: isolation.has("seccomp"),
         writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
         open_files: OPEN_FILES,
-        file_bytes: limits.disk_bytes + FILE_MARGIN_BYTES,
+        file_bytes,
         data_bytes: otherwise(limits.memory_bytes),
         processes: otherwise(limits.pids),
         cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),

@@ -1,26 +1,35 @@
 //! The engine: opens the host's sandboxes, starts runs in them, closes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::Limits;
 use kiln_runner_protocol::Program;
+use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::artifacts::Since;
 use super::client::Spawner;
-use super::controls::confinement;
+use super::controls::{confinement, file_bytes};
 use super::imports::tier_for;
 use super::pool::{Key, Pool};
 use super::prepared::{Maker, Prepared};
 use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
-use super::wire::{Failure, Omitted, Request};
+use super::wire::{Failure, Omitted, Request, Shown};
+use super::workspace::{Script, WorkspaceUse};
 use super::zygotes::{ZygoteKey, Zygotes};
-use super::{Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, SessionSpec, files, run};
+use super::{
+    Bind, InputFile, Isolation, Run, RunSpec, RuntimeCommand, SandboxConfig, SandboxError, SessionSpec, files, run, script,
+};
 
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A workspace with no more room than this is full: the file system may keep a few blocks for its own tables.
+const NEARLY_BYTES: u64 = 256 << 10;
 
 /// What every program finds in its environment; the runtime's and the run's own variables override it.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -135,6 +144,10 @@ impl Sandboxes {
         Ok(engine)
     }
 
+    pub(super) fn spawner(&self) -> &Spawner {
+        &self.0.spawner
+    }
+
     /// The tier and the controls under which every run is isolated.
     pub fn isolation(&self) -> &Isolation {
         &self.0.isolation
@@ -171,7 +184,7 @@ impl Sandboxes {
         }
         let zygote = self.0.zygote_key(spec, runtime);
         self.0.maker.zygotes.prepare(&zygote).await;
-        let key = self.0.key(spec, runtime);
+        let key = self.0.key(spec, runtime, None);
         self.0.pool.prepare(&key, &spec.limits).await;
         key.zygote == Some(zygote)
     }
@@ -185,23 +198,46 @@ impl Sandboxes {
     /// given up half-way leaves nothing behind, as does one that is dropped.
     pub async fn ready(&self, spec: RunSpec, runtime: &Arc<RuntimeCommand>) -> Result<Ready, SandboxError> {
         check(&spec, runtime)?;
-        let program = self.program(&spec, runtime);
-        let prepared = self.0.claim(self.0.key(&spec, runtime), &spec.limits).await?;
+        let used = match spec.workspace.clone() {
+            Some(used) => Some(
+                blocking({
+                    let name = runtime.script_name.clone();
+                    move || InUse::begin(used, &name)
+                })
+                .await?,
+            ),
+            None => None,
+        };
+        let key = self.0.key(&spec, runtime, used.as_ref());
+        let program = self.program(&spec, runtime, key.file_bytes);
+        let prepared = self.0.claim(key, &spec.limits).await?;
         let start = prepared.start_kind();
         let owner = prepared.owner();
-        let workspace = prepared.workspace();
-        let mut inputs = spec.files;
-        inputs.push(InputFile { path: runtime.script_name.clone(), content: spec.code.into_bytes() });
-        let written = tokio::task::spawn_blocking(move || files::write(std::os::fd::AsFd::as_fd(&*workspace), owner, &inputs))
-            .await
-            .map_err(|error| SandboxError::Runner(error.to_string()))?
-            .map_err(SandboxError::from)?;
+        let directory = prepared.workspace();
+        let script = InputFile { path: runtime.script_name.clone(), content: spec.code.into_bytes() };
+        let mut limits = spec.limits;
+        let (written, workspace) = match used {
+            None => {
+                let mut inputs = spec.files;
+                inputs.push(script);
+                (blocking(move || Ok(files::write(directory.as_fd(), owner, &inputs)?)).await?, None)
+            }
+            Some(used) => {
+                limits.disk_bytes = used.used.quota_bytes.saturating_sub(NEARLY_BYTES);
+                blocking(move || {
+                    script::write(directory.as_fd(), owner, &script.path, &script.content)?;
+                    used.give(&spec.files)
+                })
+                .await?
+            }
+        };
         let about = run::About {
-            limits: spec.limits,
+            limits,
             start,
             isolation: self.0.isolation.tier.clone(),
             interactive: spec.interactive,
             written,
+            workspace,
         };
         Ok(Ready { prepared, program, about, stdin: spec.stdin, tasks: self.0.tasks.clone() })
     }
@@ -236,8 +272,9 @@ impl Sandboxes {
             let zygote = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant };
             key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
         }
+        let program = self.program_of(kernel, &[], &spec.env, &spec.limits, key.file_bytes);
+        let program = Program { session: true, ..program };
         let prepared = self.0.claim(key, &spec.limits).await?;
-        let program = Program { session: true, ..self.program_of(kernel, &[], &spec.env, &spec.limits) };
         Ok((prepared, program))
     }
 
@@ -246,12 +283,19 @@ impl Sandboxes {
         &self.0.tasks
     }
 
-    fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand) -> Program {
-        let program = self.program_of(runtime, &spec.args, &spec.env, &spec.limits);
+    fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand, file_bytes: u64) -> Program {
+        let program = self.program_of(runtime, &spec.args, &spec.env, &spec.limits, file_bytes);
         Program { interactive: spec.interactive, ..program }
     }
 
-    fn program_of(&self, runtime: &RuntimeCommand, args: &[String], env: &BTreeMap<String, String>, limits: &Limits) -> Program {
+    fn program_of(
+        &self,
+        runtime: &RuntimeCommand,
+        args: &[String],
+        env: &BTreeMap<String, String>,
+        limits: &Limits,
+        file_bytes: u64,
+    ) -> Program {
         let argv = runtime.argv.iter().cloned().chain([runtime.script()]).collect();
         let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let mut variables: BTreeMap<_, _> = ENVIRONMENT.map(pairs).into_iter().collect();
@@ -266,7 +310,7 @@ impl Sandboxes {
             timeout_ms: limits.timeout_ms,
             output_bytes: limits.output_bytes,
             session: false,
-            confinement: confinement(&self.0.isolation, limits),
+            confinement: confinement(&self.0.isolation, limits, file_bytes),
         }
     }
 }
@@ -275,7 +319,8 @@ impl Engine {
     /// A sandbox for this run with its limits set: one made ahead if there is one, else made now.
     async fn claim(&self, mut key: Key, limits: &Limits) -> Result<Prepared, SandboxError> {
         // One that broke while it waited is replaced by one made now.
-        if let Some(mut prepared) = self.pool.take(&key, limits)
+        if key.workspace.is_none()
+            && let Some(mut prepared) = self.pool.take(&key, limits)
             && prepared.limit(limits).await.is_ok()
         {
             return Ok(prepared);
@@ -290,8 +335,12 @@ impl Engine {
         self.maker.make(&key, limits).await.map_err(SandboxError::Unavailable)
     }
 
-    fn key(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>) -> Key {
-        let key = Key::cold(runtime.roots.clone(), spec.limits.disk_bytes);
+    fn key(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>, used: Option<&InUse>) -> Key {
+        let mut key = Key::cold(runtime.roots.clone(), spec.limits.disk_bytes);
+        if let Some(used) = used {
+            key.workspace = Some(used.shown(&runtime.script_name));
+            key.file_bytes = used.file_bytes();
+        }
         if !fits_waiting(spec, runtime) {
             return key;
         }
@@ -301,6 +350,7 @@ impl Engine {
         let found = lighter.find_map(|zygote_key| Some((self.maker.zygotes.get(&zygote_key)?, zygote_key)));
         let Some((zygote, zygote_key)) = found else { return key };
         let passed_over = spec.files.iter().any(|file| zygote.has_imported(module_name(&file.path)));
+        let passed_over = passed_over || used.is_some_and(|used| used.has_any_module(|name| zygote.has_imported(name)));
         if passed_over { key } else { Key { zygote: Some(zygote_key), ..key } }
     }
 
@@ -308,6 +358,58 @@ impl Engine {
         let tier = tier_for(&runtime.tiers, &spec.code);
         ZygoteKey { command: Arc::clone(runtime), tier, tenant: self.separate_tenants.then_some(spec.tenant) }
     }
+}
+
+/// A run's hold of its workspace while its sandbox is made.
+struct InUse {
+    used: WorkspaceUse,
+    script: Script,
+    /// None: too many names to tell.
+    modules: Option<BTreeSet<String>>,
+}
+
+impl InUse {
+    fn begin(used: WorkspaceUse, script: &str) -> Result<Self, SandboxError> {
+        let failed = |error: &dyn std::fmt::Display| SandboxError::Unavailable(Failure::new("workspace", error));
+        let placed = used.workspace.place_script(script).map_err(|errno| {
+            if matches!(errno, Errno::EISDIR | Errno::ELOOP | Errno::EEXIST | Errno::ENXIO) {
+                let detail = format!("has something named {script} that is no regular file");
+                SandboxError::Spec { field: "workspace_id", detail }
+            } else if errno == Errno::ENOSPC {
+                SandboxError::Disk(script.to_owned())
+            } else {
+                failed(&errno)
+            }
+        })?;
+        let modules = used.workspace.modules().map_err(|error| failed(&error))?;
+        Ok(Self { used, script: placed, modules })
+    }
+
+    fn shown(&self, script: &str) -> Shown {
+        Shown { mount: self.used.workspace.mount(), script: Some(script.to_owned()) }
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.used.max_file_bytes.unwrap_or_else(|| file_bytes(self.used.quota_bytes))
+    }
+
+    /// Whether a file or directory here may be meant by an import of one of these modules.
+    fn has_any_module(&self, imported: impl Fn(&str) -> bool) -> bool {
+        self.modules.as_ref().is_none_or(|modules| modules.iter().any(|module| imported(module)))
+    }
+
+    /// Puts the run's files there, in place of any of the same names. What changes from now on is the run's doing.
+    fn give(self, inputs: &[InputFile]) -> Result<(files::Written, Option<run::InWorkspace>), SandboxError> {
+        let WorkspaceUse { workspace, quota_bytes, .. } = self.used;
+        let written = files::write_into(&workspace, quota_bytes, inputs)?;
+        let since = Since::now().map_err(|errno| SandboxError::Unavailable(Failure::new("clock", errno)))?;
+        Ok((written, Some(run::InWorkspace { workspace, script: self.script, since })))
+    }
+}
+
+/// Does what touches files where blocking is allowed.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static) -> Result<T, SandboxError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| SandboxError::Runner(error.to_string()))?
 }
 
 /// Whether an interpreter that has started already can still become what this run asks for.

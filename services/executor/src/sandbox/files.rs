@@ -6,16 +6,17 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Gid, Uid, fchown};
 
-use super::InputFile;
+use super::{InputFile, Workspace};
 
 /// Longest path and deepest nesting of an input file.
 const MAX_PATH_BYTES: usize = 4096;
@@ -63,6 +64,23 @@ pub fn write(directory: BorrowedFd<'_>, owner: Option<u32>, files: &[InputFile])
     Ok(written)
 }
 
+/// Puts `files` into a workspace, in place of what is there.
+pub fn write_into(workspace: &Arc<Workspace>, quota_bytes: u64, files: &[InputFile]) -> Result<Written, FileError> {
+    let mut written = Written::new();
+    for file in files {
+        let error = |detail: &str, disk_full| FileError { path: file.path.clone(), detail: detail.to_owned(), disk_full };
+        let path = checked(&file.path).map_err(|detail| error(detail, false))?;
+        let put = workspace.put(&path, &file.content, quota_bytes).and_then(|()| {
+            let placed = open_below(workspace.files().as_fd(), &path, OFlag::O_PATH, Mode::empty())?;
+            Ok(Version::of(&File::from(placed).metadata().map_err(|error| from_io(&error))?))
+        });
+        let full = |errno| matches!(errno, Errno::ENOSPC | Errno::EDQUOT);
+        let version = put.map_err(|errno| error(explain(errno), full(errno)))?;
+        written.insert(path, version);
+    }
+    Ok(written)
+}
+
 fn explain(errno: Errno) -> &'static str {
     const WORDS: [(Errno, &str); 4] = [
         (Errno::EEXIST, "given twice, or a directory of that name is there"),
@@ -101,7 +119,7 @@ fn write_one(directory: BorrowedFd<'_>, owner: Option<u32>, path: &Path, content
     Ok(Version::of(&file.metadata().map_err(|error| from_io(&error))?))
 }
 
-fn make_directories(directory: BorrowedFd<'_>, owner: Option<u32>, path: &Path) -> nix::Result<()> {
+pub fn make_directories(directory: BorrowedFd<'_>, owner: Option<u32>, path: &Path) -> nix::Result<()> {
     let mut made = PathBuf::new();
     for part in path.components() {
         let parent = open_below(directory, or_here(&made), OFlag::O_DIRECTORY, Mode::empty())?;
@@ -147,8 +165,6 @@ pub fn discard_disk(directory: BorrowedFd<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use super::*;
 
     #[test]

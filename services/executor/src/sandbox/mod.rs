@@ -17,11 +17,14 @@ mod pool;
 mod prepared;
 mod run;
 mod runtime;
+mod script;
 mod session;
 mod spawner;
 mod stdin;
+mod trash;
 mod verdict;
 mod wire;
+mod workspace;
 mod zygotes;
 
 use std::collections::BTreeMap;
@@ -32,16 +35,24 @@ use jiff::Timestamp;
 use kiln_domain::{Ended, ExecutionId, Limits, Start, TenantId};
 use tokio::sync::mpsc;
 
+pub(crate) use artifacts::shown as shown_path;
 pub use engine::{Ready, Sandboxes};
+pub(crate) use files::open_below;
+pub(crate) use host::has_loop_disks;
 pub use host::{Control, Isolation, inspect_host};
 pub use kiln_runner_protocol::{Question, QuestionKind, Stream};
 pub use run::RunControl;
 pub use runtime::{Bind, RuntimeCommand, Tier};
+pub(crate) use script::is_place;
 pub use session::{AskError, CellReport, Session, SessionControl, SessionEvent, SessionSpec};
+pub(crate) use spawner::FILES_ID;
 pub use spawner::{WORKSPACE, spawner_main};
+pub(crate) use trash::remove;
 pub use wire::Failure;
 #[doc(hidden)]
 pub use wire::Omitted;
+pub(crate) use workspace::blocks_of;
+pub use workspace::{Space, Upload, Workspace, WorkspaceUse};
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -76,6 +87,8 @@ pub struct RunSpec {
     pub interactive: bool,
     pub files: Vec<InputFile>,
     pub limits: Limits,
+    /// The working directory, when it is one that lives on.
+    pub workspace: Option<WorkspaceUse>,
 }
 
 /// A file that is there when the program starts.

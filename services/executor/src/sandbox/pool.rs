@@ -12,7 +12,9 @@ use kiln_domain::Limits;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::controls::file_bytes;
 use super::prepared::{Maker, Prepared};
+use super::wire::Shown;
 use super::zygotes::ZygoteKey;
 use super::{Bind, Failure};
 
@@ -37,12 +39,16 @@ const MAX_WAITING: usize = 64;
 pub struct Key {
     pub binds: Vec<Bind>,
     pub disk_bytes: u64,
+    /// Largest single file.
+    pub file_bytes: u64,
+    /// In place of a disk; such a sandbox is not made ahead.
+    pub workspace: Option<Shown>,
     pub zygote: Option<ZygoteKey>,
 }
 
 impl Key {
     pub fn cold(binds: Vec<Bind>, disk_bytes: u64) -> Self {
-        Self { binds, disk_bytes, zygote: None }
+        Self { binds, disk_bytes, file_bytes: file_bytes(disk_bytes), workspace: None, zygote: None }
     }
 
     /// What a program of the system itself needs.
@@ -92,16 +98,23 @@ impl Pool {
 
     /// Takes a sandbox of this kind, if one waits, and has more made in the background.
     pub fn take(self: &Arc<Self>, key: &Key, limits: &Limits) -> Option<Prepared> {
-        let (taken, left) = {
+        let (taken, died, left) = {
             let mut state = self.state();
             let kind = state.kind(key, limits);
             kind.taken += 1;
-            let taken = kind.waiting.pop_front();
+            let mut died = Vec::new();
+            let taken = loop {
+                match kind.waiting.pop_front() {
+                    Some(prepared) if !prepared.waits() => died.push(prepared),
+                    taken => break taken,
+                }
+            };
             if taken.is_none() {
                 kind.wanted = (kind.wanted * 2).clamp(1, self.ceiling);
             }
-            (taken, kind.waiting.len())
+            (taken, died, kind.waiting.len())
         };
+        drop(died);
         let (pool, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move {
             if left > 0 {

@@ -152,7 +152,7 @@ impl Maker {
             None => Prepared::make(&self.spawner, key, Start::Cold, None).await?,
             Some(zygote_key) => {
                 let zygote = self.zygotes.get(zygote_key).ok_or_else(|| Failure::new("zygote", "is not there"))?;
-                let confinement = confinement(&self.isolation, &Limits { disk_bytes: key.disk_bytes, ..*limits });
+                let confinement = confinement(&self.isolation, &Limits { disk_bytes: key.disk_bytes, ..*limits }, key.file_bytes);
                 zygote.count_fork();
                 let made = Prepared::make(&self.spawner, key, Start::Warm, Some((zygote.id, confinement))).await;
                 made.inspect_err(|failure| self.zygotes.discard(zygote_key, zygote.id, failure))?
@@ -175,12 +175,19 @@ pub struct Started {
 }
 
 impl Prepared {
+    /// Whether its runner is still there: one that has died has closed its stream, and none says a word before it is asked.
+    pub fn waits(&self) -> bool {
+        self.reader.half.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
     async fn make(spawner: &Spawner, key: &Key, start: Start, zygote: Option<(SandboxId, Confinement)>) -> Result<Self, Failure> {
         // The lease comes first: whatever is given up half-way is removed by it.
         let lease = Lease { spawner: spawner.clone(), id: spawner.next_id(), finished: false };
         let made = match zygote {
-            None => spawner.make(lease.id, key.binds.clone(), key.disk_bytes).await?,
-            Some((zygote, confinement)) => spawner.fork(lease.id, zygote, key.disk_bytes, confinement).await?,
+            None => spawner.make(lease.id, key.binds.clone(), key.disk_bytes, key.workspace.clone()).await?,
+            Some((zygote, confinement)) => {
+                spawner.fork(lease.id, zygote, key.disk_bytes, key.workspace.clone(), confinement).await?
+            }
         };
         let greeted = tokio::time::timeout(MAKE_DEADLINE, greet(made.stream)).await;
         match greeted.unwrap_or_else(|_| Err(Failure::new("make", "took too long"))) {

@@ -14,12 +14,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::artifacts::{Harvest, collect};
+use super::artifacts::{Harvest, Since, collect};
 use super::files::Written;
 use super::prepared::{Reader, Started, abandon};
 use super::stdin::{Feed, write};
 use super::verdict::{Evidence, Killed, verdict};
 use super::wire::Counters;
+use super::workspace::{Script, Workspace};
 use super::{InputError, Run, RunEnd, RunEvent};
 
 /// Events that may wait for who takes them; then the program blocks.
@@ -40,6 +41,16 @@ pub struct About {
     pub isolation: String,
     pub interactive: bool,
     pub written: Written,
+    /// The workspace that is its working directory, if it is one.
+    pub workspace: Option<InWorkspace>,
+}
+
+/// A run's part of a workspace.
+pub struct InWorkspace {
+    pub workspace: Arc<Workspace>,
+    pub script: Script,
+    /// What has changed since is what it changed.
+    pub since: Since,
 }
 
 /// The way to a running program. Clones are the same way.
@@ -276,18 +287,22 @@ impl After {
         wall: Duration,
     ) -> RunEnd {
         let Self { lease, workspace, about, started_at } = self;
+        let (directory, since, kept) = match about.workspace {
+            Some(InWorkspace { workspace, script, since }) => (workspace.files(), Some(since), Some((workspace, script))),
+            None => (Arc::clone(&workspace), None, None),
+        };
         let (counters, harvest) = if exit.is_some() {
             // The runner has seen every process dead, so the files stand still.
-            tokio::join!(finish(lease, true), gather(Arc::clone(&workspace), about.written))
+            tokio::join!(finish(lease, true), gather(directory, about.written, since))
         } else {
             let counters = finish(lease, false).await;
-            (counters, gather(Arc::clone(&workspace), about.written).await)
+            (counters, gather(directory, about.written, since).await)
         };
-        let held = !harvest.artifacts.is_empty();
+        let held = !harvest.artifacts.is_empty() || kept.is_some();
         // Unmounting may wait for a disk, so not here.
         drop(tokio::task::spawn_blocking(move || {
             abandon(&workspace, held);
-            drop(workspace);
+            drop((workspace, kept));
         }));
         let evidence = Evidence { exit: exit.as_deref(), counters, killed, cancelled, limits: about.limits, wall };
         let mut ended = verdict(&evidence);
@@ -315,8 +330,8 @@ async fn finish(lease: super::prepared::Lease, over: bool) -> Counters {
     }
 }
 
-async fn gather(workspace: Arc<std::os::fd::OwnedFd>, written: Written) -> Harvest {
-    let gathered = tokio::task::spawn_blocking(move || collect(workspace.as_fd(), &written)).await;
+async fn gather(directory: Arc<std::os::fd::OwnedFd>, written: Written, since: Option<Since>) -> Harvest {
+    let gathered = tokio::task::spawn_blocking(move || collect(directory.as_fd(), &written, since)).await;
     match gathered.map_err(std::io::Error::other).and_then(|harvest| harvest) {
         Ok(harvest) => harvest,
         Err(error) => {

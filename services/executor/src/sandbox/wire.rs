@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use kiln_runner_protocol::Confinement;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::host::Isolation;
@@ -21,16 +21,32 @@ pub const MAX_PACKET_BYTES: usize = 64 * 1024;
 /// Name of a sandbox, or a zygote, between engine and spawner; never used twice.
 pub type SandboxId = u64;
 
+/// Name of a workspace's mount, from the same numbers.
+pub type MountId = u64;
+
+/// A workspace in place of a disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    pub mount: MountId,
+    /// Over which name in it the sandbox's own program is mounted, when it has one.
+    pub script: Option<String>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
     /// The first one: where to work, and which tier the operator accepts.
     Open { data_dir: PathBuf, runner: PathBuf, accept_tier: Option<String>, without: Option<Omitted> },
     /// Make a sandbox; the answer carries the runner's stream.
-    Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64 },
+    Make { id: SandboxId, binds: Vec<Bind>, disk_bytes: u64, workspace: Option<Shown> },
     /// Start an interpreter that makes sandboxes by forking; answered when it has imported what it is to.
     Zygote { id: SandboxId, binds: Vec<Bind>, argv: Vec<String>, env: Vec<(String, String)> },
     /// Make a sandbox by that zygote; answered as `Make`.
-    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, confinement: Confinement },
+    Fork { id: SandboxId, zygote: SandboxId, disk_bytes: u64, workspace: Option<Shown>, confinement: Confinement },
+    /// Mount a workspace's image. The answer carries a stream, by which the mount's directory comes, or in words why it
+    /// does not. The named scripts have no place in it yet.
+    Mount { id: MountId, image: PathBuf, scripts: Vec<String> },
+    /// Take such a mount away; sandboxes that show it keep it.
+    Unmount { id: MountId },
     /// End a zygote, not the sandboxes that it has made.
     EndZygote { id: SandboxId },
     /// Set a sandbox's limits, before its program is sent.
@@ -65,6 +81,9 @@ pub enum Answer {
     Made {
         id: SandboxId,
         owner: Option<u32>,
+    },
+    Mounting {
+        id: MountId,
     },
     /// The zygote waits; it has these top-level modules that its interpreter has not at its start.
     ZygoteReady {
@@ -141,13 +160,18 @@ pub fn send<T: Serialize>(socket: BorrowedFd<'_>, message: &T, descriptors: &[Ra
 
 /// Receives one message; `None` when the other side is gone.
 pub fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> nix::Result<Option<(T, Vec<OwnedFd>)>> {
-    let mut packet = vec![0; MAX_PACKET_BYTES];
+    let mut packet = vec![0; next_length(socket)?.min(MAX_PACKET_BYTES)];
     let (count, descriptors) = receive_bytes(socket, &mut packet)?;
     if count == 0 {
         return Ok(None);
     }
     let message = serde_json::from_slice(packet.get(..count).unwrap_or_default()).map_err(|_| Errno::EBADMSG)?;
     Ok(Some((message, descriptors)))
+}
+
+/// The length of the packet that is to be received next.
+pub fn next_length(socket: BorrowedFd<'_>) -> nix::Result<usize> {
+    recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)
 }
 
 /// Receives bytes and the descriptors that came with them.

@@ -152,7 +152,13 @@ impl Zygotes {
     fn variables(&self, key: &ZygoteKey) -> Vec<(String, String)> {
         let tier = key.command.tiers.get(key.tier).cloned().unwrap_or_default();
         let imports = tier.imports.join(",");
-        let own = [("KILN_ZYGOTE", ZYGOTE_DRIVER), ("KILN_ZYGOTE_LIBRARY", ZYGOTE_LIBRARY), ("KILN_ZYGOTE_IMPORTS", &imports)];
+        let own = [
+            ("KILN_ZYGOTE", ZYGOTE_DRIVER),
+            ("KILN_ZYGOTE_LIBRARY", ZYGOTE_LIBRARY),
+            ("KILN_ZYGOTE_IMPORTS", &imports),
+            // What the linker looks up later, every program would look up again, in pages of its own.
+            ("LD_BIND_NOW", "1"),
+        ];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut variables: std::collections::BTreeMap<_, _> = self.environment.iter().cloned().collect();
         variables.extend(key.command.env.iter().cloned());

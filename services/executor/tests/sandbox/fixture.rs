@@ -171,6 +171,7 @@ pub fn spec(code: &str) -> RunSpec {
         interactive: false,
         files: Vec::new(),
         limits: Limits { timeout_ms: 20_000, ..Limits::DEFAULT },
+        workspace: None,
     }
 }
 

@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kiln_executor::sandbox::Sandboxes;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::fixture::{DEADLINE, config, finish, fixture, spec};
@@ -63,6 +65,38 @@ async fn a_thousand_runs_in_a_row_leave_nothing() {
     let data_dir = fixture.data_dir.clone();
     fixture.close().await;
     assert_eq!(held(&data_dir).disks, 0);
+}
+
+/// The processes of an engine's sandboxes.
+fn processes(data_dir: &Path) -> Vec<Pid> {
+    let bases = std::fs::read_to_string(data_dir.join("sandbox/cgroups")).unwrap();
+    let groups = bases.lines().filter_map(|base| std::fs::read_dir(base).ok()).flatten().flatten();
+    let texts = groups.filter_map(|group| std::fs::read_to_string(group.path().join("cgroup.procs")).ok());
+    let mut processes: Vec<i32> =
+        texts.flat_map(|text| text.lines().map(|line| line.parse().unwrap()).collect::<Vec<_>>()).collect();
+    processes.sort_unstable();
+    processes.dedup();
+    processes.into_iter().map(Pid::from_raw).collect()
+}
+
+#[tokio::test]
+async fn a_sandbox_that_died_while_it_waited_costs_no_run() {
+    let Some(fixture) = fixture("nothing_left::died_waiting").await else { return };
+    for _ in 0..3 {
+        until("a sandbox waits", || !processes(&fixture.data_dir).is_empty()).await;
+        until("all that wait are dead", || {
+            let alive = processes(&fixture.data_dir);
+            for process in &alive {
+                // One that has just ended is dead as well.
+                let _ = kill(*process, Signal::SIGKILL);
+            }
+            alive.is_empty()
+        })
+        .await;
+        // Cold, if one was killed while it was made.
+        assert_eq!(finish(fixture.start(spec("print(1)")).await).await.succeeded().stdout(), "1\n");
+    }
+    fixture.close().await;
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `kiln admin`: what an operator does. Who is an admin and which keys sign is said to the auth service over the bus, by the
 //! operator's own account; everything else goes over the public API, by an admin who has signed in.
 
+mod keys;
 mod operator;
 mod tenants;
 
@@ -24,7 +25,7 @@ enum Command {
     Disable(Account),
     /// Opens a closed account again
     Enable(Account),
-    /// The keys that sign access tokens
+    /// The keys that sign access tokens and that encrypt secrets
     #[command(subcommand)]
     Keys(Keys),
     /// Lists all tenants
@@ -45,9 +46,10 @@ struct Account {
 
 #[derive(Debug, clap::Subcommand)]
 enum Keys {
-    /// Signs with a new key; the old one is published until its last token is dead
+    /// Signs with a new key, the old one being published until its last token is dead; and brings every secret under a new
+    /// key, or where the settings name the keys (auth.secret_key_file) under the first of them
     Rotate {
-        /// At once, and the old keys are dropped: every access token must be refreshed. For a key that has leaked
+        /// Sign with it at once and drop the old ones: every access token must be refreshed. For a key that has leaked
         #[arg(long)]
         now: bool,
         #[command(flatten)]
@@ -78,7 +80,7 @@ impl Admin {
             Command::Enable(Account { email, place }) => {
                 operator::ask(place, Administer::SetDisabled { email, disabled: false }).await
             }
-            Command::Keys(Keys::Rotate { now, place }) => operator::ask(place, Administer::RotateKeys { now }).await,
+            Command::Keys(Keys::Rotate { now, place }) => keys::rotate(place, now).await,
             Command::Tenants(tenants) => tenants.run().await,
             Command::Quota(quota) => quota.run().await,
             Command::Suspend(suspend) => suspend.run().await,

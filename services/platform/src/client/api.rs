@@ -1,13 +1,15 @@
 //! Requests to the API as the signed-in user: the right header, a new access token when the old one has run out.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
 
 use super::Target;
 use super::credentials::{Credential, Held, Store, Tokens};
@@ -17,6 +19,8 @@ use super::server;
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two reads of an answer; the server sends a comment on quiet streams well within it.
 const SILENCE_DEADLINE: Duration = Duration::from_secs(90);
+/// Read of a file at once.
+const PIECE_BYTES: usize = 256 * 1024;
 /// A problem document or a JSON answer larger than this is nothing that Kiln sends.
 const ANSWER_BYTES: usize = 200 * 1024 * 1024;
 
@@ -105,6 +109,30 @@ impl Api {
     /// The answer's bytes.
     pub async fn bytes(&self, path: &str, at_most: usize) -> anyhow::Result<Vec<u8>> {
         read(self.send(|| self.request(Method::GET, path)).await?, at_most).await
+    }
+
+    /// Sends a file's bytes as they are read, and gives the answer as JSON.
+    pub async fn upload<T: DeserializeOwned>(&self, path: &str, file: &Path) -> anyhow::Result<T> {
+        let about = || format!("cannot read {}", file.display());
+        let size = std::fs::metadata(file).with_context(about)?.len();
+        let answer = self.send(|| {
+            let bytes = tokio::fs::File::from_std(std::fs::File::open(file).with_context(about)?);
+            let stream = ReaderStream::with_capacity(bytes, PIECE_BYTES);
+            let request = self.request(Method::PUT, path)?.header(CONTENT_TYPE, "application/octet-stream");
+            Ok(request.header(CONTENT_LENGTH, size).body(reqwest::Body::wrap_stream(stream)))
+        });
+        let body = read(answer.await?, ANSWER_BYTES).await?;
+        serde_json::from_slice(&body).with_context(|| format!("{} gave an answer that this client does not know", self.server))
+    }
+
+    /// An answer that is taken piece by piece.
+    pub async fn download(&self, path: &str) -> anyhow::Result<Response> {
+        self.send(|| self.request(Method::GET, path)).await
+    }
+
+    /// For an answer without a body.
+    pub async fn nothing(&self, method: Method, path: &str) -> anyhow::Result<()> {
+        self.send(|| self.request(method.clone(), path)).await.map(drop)
     }
 
     /// The value of the authorization header, for what is no plain request.

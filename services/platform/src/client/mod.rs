@@ -5,6 +5,7 @@ mod cancel;
 mod credentials;
 mod drill;
 mod execution;
+mod files;
 mod follow;
 mod history;
 mod interact;
@@ -36,6 +37,8 @@ pub enum Command {
     Runs(history::Runs),
     /// Lists the open sessions, or interrupts, restarts or closes one
     Sessions(sessions::Sessions),
+    /// Lists, puts, gets and removes files of a workspace
+    Files(files::Files),
     /// Tries to break out of the sandboxes, and reports what was held
     Drill(Box<drill::RunDrill>),
 }
@@ -60,6 +63,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Cancel(cancel) => cancel.run().await,
         Command::Runs(runs) => runs.run().await,
         Command::Sessions(sessions) => sessions.run().await,
+        Command::Files(files) => Box::pin(files.run()).await,
         Command::Drill(drill) => Box::pin(drill.run()).await,
     }
 }

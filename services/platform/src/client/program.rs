@@ -47,6 +47,9 @@ pub struct Program {
     /// CPU share in thousandths of a core
     #[arg(long, value_name = "MILLIS")]
     cpu_millis: Option<u64>,
+    /// Runs in this workspace, by its name or id, where what it leaves stays
+    #[arg(long, short, value_name = "WORKSPACE")]
+    pub workspace: Option<String>,
     /// A label to find the run by
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     label: Vec<(String, String)>,

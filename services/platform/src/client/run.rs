@@ -13,7 +13,7 @@ use super::api::Api;
 use super::execution::{Execution, KILN_FAILED};
 use super::problem::Problem;
 use super::program::Program;
-use super::{Target, follow, interact, save};
+use super::{Target, files, follow, interact, save};
 
 /// Interruptions so close together are one.
 const SAME_INTERRUPTION: Duration = Duration::from_millis(300);
@@ -53,7 +53,14 @@ impl Run {
     async fn follow_to_end(self) -> anyhow::Result<ExitCode> {
         let api = Api::open(&self.target)?;
         let interactive = self.program.interactive;
-        let request: Value = self.program.request()?;
+        let workspace = match &self.program.workspace {
+            Some(workspace) => Some(files::find(&api, workspace).await?),
+            None => None,
+        };
+        let mut request: Value = self.program.request()?;
+        if let (Some(workspace), Some(fields)) = (workspace, request.as_object_mut()) {
+            fields.insert("workspace_id".to_owned(), workspace.into());
+        }
         let accepted: Accepted =
             api.json(Method::POST, "api/v1/executions", Some(&request)).await.map_err(|error| {
                 match error.downcast::<Problem>() {

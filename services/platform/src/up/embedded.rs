@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::child::{Running, Spec};
 use super::postgres::Cluster;
-use super::secrets::Secrets;
+use super::secrets::{SecretKeys, Secrets};
 use super::{nats, postgres};
 use crate::settings::{DatabaseSettings, NatsAccount, NatsSettings};
 
@@ -25,6 +25,7 @@ pub struct Embedded {
     cluster: Cluster,
     nats_url: String,
     secrets: Secrets,
+    secret_keys: SecretKeys,
 }
 
 /// A server and the times at which it was started again.
@@ -37,12 +38,15 @@ struct Kept {
 impl Embedded {
     /// Starts both in `home`. From the main task only, see [`Running::start`].
     pub async fn start(home: &Path, postgres: postgres::Found, nats: nats::Found) -> anyhow::Result<Self> {
-        let secrets = Secrets::load_or_create(&home.join("secrets.json"))?;
+        let file = home.join("secrets.json");
+        let mut secrets = Secrets::load_or_create(&file)?;
+        let secret_keys = SecretKeys::of(home);
+        secret_keys.ensure(&mut secrets, &file)?;
         let cluster = Cluster::open(postgres, home, &secrets.postgres.owner)?;
         let server = nats::Server::open(nats, home, &secrets.nats)?;
         let (nats_url, postgres_spec, nats_spec) = (server.url(), cluster.spec(), server.spec());
         let (postgres, nats) = tokio::try_join!(Kept::start(postgres_spec), Kept::start(nats_spec))?;
-        let embedded = Self { postgres, nats, cluster, nats_url, secrets };
+        let embedded = Self { postgres, nats, cluster, nats_url, secrets, secret_keys };
         embedded.ensure_database().await?;
         Ok(embedded)
     }
@@ -77,9 +81,9 @@ impl Embedded {
         }
     }
 
-    /// The key that encrypts tenants' secrets.
-    pub fn secret_key(&self) -> Option<SecretString> {
-        self.secrets.secret_key.clone().map(SecretString::from)
+    /// Where the keys lie that encrypt tenants' secrets.
+    pub fn secret_key_file(&self) -> &Path {
+        self.secret_keys.path()
     }
 
     /// Keeps both running; returns only when one cannot be kept.

@@ -77,7 +77,9 @@ impl Up {
         let mut embedded = Embedded::start(&home, postgres, nats).await?;
         settings.database = embedded.database(settings.database.max_connections);
         settings.nats = embedded.nats();
-        settings.auth.secret_key = settings.auth.secret_key.take().or_else(|| embedded.secret_key());
+        if settings.auth.secret_key.is_none() && settings.auth.secret_key_file.is_none() {
+            settings.auth.secret_key_file = Some(embedded.secret_key_file().to_owned());
+        }
         settings.place_below(&home);
         if settings.auth.public_url == kiln_auth::Config::default().public_url {
             settings.auth.public_url = format!("http://{address}");

@@ -78,9 +78,12 @@ struct Attached {
 
 impl Attached {
     async fn serve(self, mut socket: WebSocket, mut reader: Reader) {
+        let revoked = self.results.verifier.revoked(&self.caller);
+        tokio::pin!(revoked);
         let mut ping = tokio::time::interval(PING_EVERY);
         loop {
             tokio::select! {
+                () = &mut revoked => return close(socket, close_code::POLICY, "the credential was revoked").await,
                 events = reader.next() => match events {
                     Ok(Some(events)) => {
                         for event in events {

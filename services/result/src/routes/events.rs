@@ -32,6 +32,8 @@ pub struct After {
 }
 
 /// Status, output and end as they happen; from the beginning, or after an event.
+///
+/// It ends early once the credential that it was opened with is revoked; one that has only expired leaves it open.
 #[utoipa::path(
     get, path = "/api/v1/executions/{id}/events", operation_id = "streamEvents", tag = "executions", security(("bearer" = [])),
     params(("id" = uuid::Uuid, Path), After, ("Last-Event-ID" = Option<String>, Header, description = "Resume after this event")),
@@ -54,10 +56,15 @@ pub async fn stream_events(
     results.must_exist(caller.tenant_id, id).await?;
     let after = resume_point(&headers, query.after.as_deref())?;
     let slot = results.streams.take(caller.actor())?;
+    let verifier = results.verifier.clone();
     let reader = Reader::open(results, caller.tenant_id, id, after).await?;
-    let events = stream::unfold((reader, slot), |(mut reader, slot)| async move {
-        match reader.next().await {
-            Ok(Some(events)) => Some((events, (reader, slot))),
+    let events = stream::unfold((reader, slot, verifier, caller), |(mut reader, slot, verifier, caller)| async move {
+        let next = tokio::select! {
+            next = reader.next() => next,
+            () = verifier.revoked(&caller) => return None,
+        };
+        match next {
+            Ok(Some(events)) => Some((events, (reader, slot, verifier, caller))),
             Ok(None) => None,
             Err(problem) => {
                 // The connection ends without `end`: the client resumes after its last event.

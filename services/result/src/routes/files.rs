@@ -8,7 +8,7 @@ use kiln_bus::ObjectError;
 use kiln_domain::ExecutionId;
 use kiln_events::subject;
 use kiln_http::auth::Caller;
-use kiln_http::{ApiPath, Problem, ProblemDocument};
+use kiln_http::{ApiPath, Problem, ProblemDocument, attachment};
 use tokio_util::io::ReaderStream;
 
 use super::AppState;
@@ -46,30 +46,4 @@ pub async fn get_file(
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
     headers.insert(header::CONTENT_DISPOSITION, attachment(&path)?);
     Ok(response)
-}
-
-/// `attachment` with the file's own name, percent-encoded (RFC 8187), since a program chose it.
-fn attachment(path: &str) -> Result<HeaderValue, Problem> {
-    use std::fmt::Write as _;
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let mut value = String::from("attachment; filename*=UTF-8''");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
-            value.push(char::from(byte));
-        } else {
-            let _ = write!(value, "%{byte:02X}"); // writing to a string cannot fail
-        }
-    }
-    HeaderValue::from_str(&value).map_err(Problem::internal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_name_stays_a_name() {
-        let value = attachment("a/<img src=x>\r\n\"é.txt").unwrap();
-        assert_eq!(value.to_str().unwrap(), "attachment; filename*=UTF-8''%3Cimg%20src%3Dx%3E%0D%0A%22%C3%A9.txt");
-    }
 }

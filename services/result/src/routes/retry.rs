@@ -75,6 +75,9 @@ impl Results {
             RetryReply::SessionClosed => {
                 return Err(Problem::conflict("session_closed", "The session that it ran in takes no executions any more."));
             }
+            RetryReply::WorkspaceGone => {
+                return Err(Problem::conflict("workspace_gone", "The workspace that the execution ran in has been deleted."));
+            }
             RetryReply::NotFound => return Err(Problem::not_found()),
             RetryReply::OverQuota { code, detail } => return Err(Problem::over_quota(&code, detail)),
         };

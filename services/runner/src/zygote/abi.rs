@@ -87,11 +87,12 @@ pub extern "C" fn kiln_zygote_next() -> c_int {
 pub extern "C" fn kiln_sandbox_runner(program: c_int) {
     let mut state = state();
     let (Some(zygote), Some(mut sandbox)) = (state.0.take(), state.1.take()) else { exit() };
-    let failed = match sandbox.become_runner(&zygote.runner, program) {
-        Ok(never) => match never {},
-        Err(failed) => failed,
-    };
-    give_up(&mut sandbox, &failed)
+    // Its descriptors are closed with all the others.
+    std::mem::forget(zygote);
+    if let Err(failed) = sandbox.become_runner(program) {
+        give_up(&mut sandbox, &failed);
+    }
+    exit()
 }
 
 /// Confines the program's process. Returns once every control is set.

@@ -17,21 +17,20 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use kiln_runner_protocol::{MAX_ZYGOTE_DESCRIPTORS, MAX_ZYGOTE_PACKET_BYTES, MakeSandbox, ZygoteReport};
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recv, recvmsg, send};
 
 use crate::filter::Filters;
 pub(crate) use program::WAITING;
 use sandbox::Sandbox;
 
-/// Where the spawner has put the zygote's socket and the runner's program; what is below is the program's.
+/// Where the spawner has put the zygote's socket; what is below is the program's.
 const SOCKET: RawFd = 5;
-const RUNNER: RawFd = 6;
 /// The runner's own descriptors: its stream, the program's ends, the way to the waiting program.
 pub(crate) const CONTROL: RawFd = 5;
 pub(crate) const PROGRAM_ENDS: [RawFd; 4] = [6, 7, 8, 9];
 pub(crate) const PROGRAM_MESSAGES: RawFd = 10;
 /// Highest number looked at for files that the interpreter has open in the middle of its start.
-const INTERPRETERS_FILES: std::ops::Range<RawFd> = 7..64;
+const INTERPRETERS_FILES: std::ops::Range<RawFd> = 6..64;
 
 /// A step that failed and why.
 pub(crate) struct Failed {
@@ -52,7 +51,6 @@ impl<T, E: std::fmt::Display> Step<T> for Result<T, E> {
 
 struct Zygote {
     socket: OwnedFd,
-    runner: OwnedFd,
     filters: Filters,
     /// Files that the interpreter itself closes later, when its start goes on.
     kept: Vec<RawFd>,
@@ -71,7 +69,7 @@ impl Zygote {
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).step("die with the spawner")?;
         let filters = Filters::compile().step("filters")?;
         let kept = INTERPRETERS_FILES.filter(|&number| is_regular_file(number)).collect();
-        Ok(Self { socket: own(SOCKET), runner: own(RUNNER), filters, kept })
+        Ok(Self { socket: own(SOCKET), filters, kept })
     }
 
     fn report(&self, report: &ZygoteReport) -> nix::Result<()> {
@@ -102,7 +100,14 @@ impl Zygote {
     }
 
     fn receive(&self) -> nix::Result<Option<(MakeSandbox, Vec<OwnedFd>)>> {
-        let mut packet = vec![0; MAX_ZYGOTE_PACKET_BYTES];
+        // Memory that the zygote uses for each fork is copied for each.
+        let length = loop {
+            match recv(self.socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
+                Err(Errno::EINTR) => {}
+                length => break length?,
+            }
+        };
+        let mut packet = vec![0; length.min(MAX_ZYGOTE_PACKET_BYTES)];
         let mut space = nix::cmsg_space!([RawFd; MAX_ZYGOTE_DESCRIPTORS]);
         let (count, descriptors) = receive(&self.socket, &mut packet, &mut space)?;
         if count == 0 {

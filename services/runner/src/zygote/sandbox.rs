@@ -1,19 +1,19 @@
 //! The first process of a sandbox, from the zygote's fork to the runner.
 
-use std::convert::Infallible;
 use std::ffi::CString;
 use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, MakeSandbox, OwnMount, WORKSPACE_MARK};
+use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, MakeSandbox, OwnMount, SCRIPT_SOURCE, WORKSPACE_MARK};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, dup2_raw, execveat, pipe2, sethostname, setresgid, setresuid, setsid};
+use nix::unistd::{Gid, Uid, dup2_raw, pipe2, sethostname, setresgid, setresuid, setsid};
 
 use super::{CONTROL, Failed, PROGRAM_ENDS, PROGRAM_MESSAGES, Step};
 
@@ -64,6 +64,9 @@ impl Sandbox {
         if let Some(socket) = self.disk.take() {
             move_mount(&receive_disk(&socket)?, &self.wanted.directory).step("move the disk in")?;
         }
+        if let Some(script) = &self.wanted.script {
+            mount_script(&format!("{}/{script}", self.wanted.directory))?;
+        }
         self.hand_over()?;
         self.ends = Some(Ends::new().step("pipes")?);
         Ok(())
@@ -80,8 +83,9 @@ impl Sandbox {
         sendmsg::<()>(stream.as_raw_fd(), &mark, &rights, MsgFlags::MSG_NOSIGNAL, None).map(drop).step("hand over")
     }
 
-    /// After the fork: enters the sandbox's user namespace and executes the runner.
-    pub fn become_runner(&mut self, runner: &OwnedFd, program: i32) -> Result<Infallible, Failed> {
+    /// After the fork: enters the sandbox's user namespace and is the runner, to its end. Nothing is executed: that costs
+    /// more than all the rest of a sandbox, and of what a runner inherits here no program has written a byte.
+    pub fn become_runner(&mut self, program: i32) -> Result<(), Failed> {
         let ends = self.ends.take().ok_or(Errno::EBADF).step("pipes")?;
         drop((ends.programs, ends.messages.1, ends.mapping.1));
         unshare(CloneFlags::CLONE_NEWUSER).step("user namespace")?;
@@ -94,11 +98,12 @@ impl Sandbox {
         }
         setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).step("runner's group")?;
         setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).step("runner's user")?;
+        nix::sys::prctl::set_name(c"kiln-runner").step("name")?;
+        ignore_signals().step("signals")?;
         let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).step("standard input")?;
         let stream = self.stream.take().ok_or(Errno::EBADF).step("stream")?;
         let messages = OwnedFd::from(ends.messages.0);
         // Out of the way of the fixed numbers first: any of these may be one of them.
-        let runner = above(runner)?;
         let (null, stream, messages) = (above(&null)?, above(&stream)?, above(&messages)?);
         let ends = ends.runners.iter().map(above).collect::<Result<Vec<_>, _>>()?;
         let standard = [0, 1, 2].map(|number| (number, &null));
@@ -106,8 +111,12 @@ impl Sandbox {
         for (number, from) in standard.into_iter().chain(others).chain(PROGRAM_ENDS.into_iter().zip(&ends)) {
             place(from, number).step("descriptors")?;
         }
-        let arguments = [c"kiln-runner".to_owned(), number(CONTROL)?, number(program)?];
-        execveat(&runner, c"", &arguments, &[] as &[CString; 0], AtFlags::AT_EMPTY_PATH).step("execute the runner")
+        // The spawner takes the end of its stream as the word that all is well. What these own is closed here with it.
+        std::mem::forget((null, stream, messages, ends, mapping, self.status.take()));
+        close_above(PROGRAM_MESSAGES).step("descriptors")?;
+        // Nobody could be told of an error any more; the supervisor sees the end of its stream.
+        let _ = crate::serve_inherited(CONTROL, Some(program));
+        Ok(())
     }
 
     /// Tells the spawner why this sandbox is not made.
@@ -152,6 +161,26 @@ fn receive_disk(socket: &OwnedFd) -> Result<OwnedFd, Failed> {
         .ok_or_else(|| Failed { step: "disk", detail: String::from_utf8_lossy(said).into_owned() })
 }
 
+/// Mounts an empty file of the sandbox's own over one that is there.
+fn mount_script(target: &str) -> Result<(), Failed> {
+    let mode = Mode::from_bits_truncate(0o644);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    drop(nix::fcntl::open(SCRIPT_SOURCE, flags, mode).step("program's file")?);
+    move_mount(&clone_tree(SCRIPT_SOURCE).step("program's file")?, target).step("program's file")?;
+    nix::unistd::unlink(SCRIPT_SOURCE).step("program's file")
+}
+
+#[expect(unsafe_code, reason = "open_tree has no safe wrapper")]
+fn clone_tree(source: &str) -> nix::Result<OwnedFd> {
+    let source = CString::new(source).map_err(|_| Errno::EINVAL)?;
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: the path is a valid C string for the length of the call.
+    let result = Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) })?;
+    let descriptor = i32::try_from(result).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
 #[expect(unsafe_code, reason = "move_mount has no safe wrapper")]
 fn move_mount(tree: &OwnedFd, target: &str) -> nix::Result<()> {
     const FROM_DESCRIPTOR: u32 = 4; // MOVE_MOUNT_F_EMPTY_PATH
@@ -163,8 +192,23 @@ fn move_mount(tree: &OwnedFd, target: &str) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
-fn number(number: i32) -> Result<CString, Failed> {
-    CString::new(number.to_string()).step("runner")
+/// The interpreter has handlers for some signals; process 1 gets only those that it has a handler for.
+#[expect(unsafe_code, reason = "sigaction is unsafe for handlers; the default disposition runs no code")]
+fn ignore_signals() -> nix::Result<()> {
+    let action = |handler| SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    let (default, ignore) = (action(SigHandler::SigDfl), action(SigHandler::SigIgn));
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        let action = if signal == Signal::SIGPIPE { &ignore } else { &default };
+        // SAFETY: neither disposition installs a handler.
+        unsafe { sigaction(signal, action) }?;
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "close_range has no safe wrapper")]
+fn close_above(number: RawFd) -> nix::Result<()> {
+    // SAFETY: the caller has forgotten every owner of a descriptor above.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, number + 1, libc::c_uint::MAX, 0) }).map(drop)
 }
 
 #[expect(unsafe_code, reason = "fcntl gives a number, which is adopted here")]

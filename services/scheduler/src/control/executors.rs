@@ -1,23 +1,13 @@
 //! What executors ask: may I start this attempt, and: I live.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use kiln_domain::{ReasonCode, SessionId, TenantId};
+use kiln_domain::{ReasonCode, SessionId};
 use kiln_events::{Claim, ClaimReply, Heartbeat, HeartbeatReply, Stop};
 
 use crate::sessions::Closing;
 use crate::store::Beat;
 use crate::{Scheduler, store};
-
-/// CPU time of live attempts, by tenant.
-fn live_cpu(call: &Heartbeat) -> BTreeMap<TenantId, u64> {
-    let mut used = BTreeMap::new();
-    for live in &call.running {
-        *used.entry(live.tenant_id).or_default() += call.cpu_ms.get(&live.execution_id).copied().unwrap_or(0);
-    }
-    used
-}
 
 impl Scheduler {
     pub(super) async fn claim(&self, claim: Claim) -> anyhow::Result<ClaimReply> {
@@ -70,7 +60,7 @@ impl Scheduler {
     async fn extend(&self, call: &Heartbeat) -> anyhow::Result<Vec<Stop>> {
         let mut tx = self.database.system().await?;
         let beats = store::extend_leases(&mut tx, call.instance, &call.running, i64::try_from(self.config.lease_ms)?).await?;
-        let over = store::over_budget(&mut tx, &live_cpu(call), self.config.cpu_ms_per_day).await?;
+        let over = store::over_budget(&mut tx, &self.fleet.live_cpu_of(call, Instant::now()), self.config.cpu_ms_per_day).await?;
         tx.commit().await?;
         for tenant in over {
             self.stop_running(tenant, ReasonCode::CpuTime).await?;

@@ -5,6 +5,7 @@ mod executors;
 mod retry;
 mod tenant_usage;
 mod why;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -32,6 +33,11 @@ pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Ta
         answer(scheduler, shutdown, "secrets", |s, q: AttemptSecrets| async move { s.secrets_of(q).await }),
         answer(scheduler, shutdown, "session_ended", |s, q: SessionEnded| async move { s.session_ended(q).await }),
         answer(scheduler, shutdown, "usage", |s, q: TenantUsage| async move { s.usage(q).await }),
+        answer(scheduler, shutdown, "open_workspace", |s, q| async move { s.open_workspace(q).await }),
+        answer(scheduler, shutdown, "workspace_used", |s, q| async move { s.workspace_used(q).await }),
+        answer(scheduler, shutdown, "change_workspace", |s, q| async move { s.change_workspace(q).await }),
+        answer(scheduler, shutdown, "delete_workspace", |s, q| async move { s.delete_workspace(q).await }),
+        answer(scheduler, shutdown, "gone_workspaces", |s, q| async move { s.gone_workspaces(q).await }),
     ]
 }
 

@@ -54,6 +54,8 @@ impl Scheduler {
                 Ok(RetryReply::OverQuota { code: problem.code().to_owned(), detail: problem.detail().to_owned() })
             }
             Err(problem) if problem.code() == "session_closed" => Ok(RetryReply::SessionClosed),
+            // The only field that can have become wrong.
+            Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => Ok(RetryReply::WorkspaceGone),
             Err(problem) => anyhow::bail!("retry was not accepted: {problem:?}"),
         }
     }

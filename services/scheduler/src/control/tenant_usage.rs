@@ -8,14 +8,16 @@ impl Scheduler {
     pub(super) async fn usage(&self, query: TenantUsage) -> anyhow::Result<TenantUsageReply> {
         let mut tx = self.database.tenant(query.tenant_id).await?;
         let usage = store::usage(&mut tx).await?;
+        let storage_bytes = store::storage(&mut tx, self.config.storage_bytes).await?.used_bytes;
         tx.commit().await?;
-        Ok(usage)
+        Ok(TenantUsageReply { storage_bytes, ..usage })
     }
 
     pub(super) async fn usage_sums(&self, query: UsageSums) -> anyhow::Result<UsageSumsReply> {
         let mut tx = self.database.tenant(query.tenant_id).await?;
         let rows = store::usage_sums(&mut tx, &query).await?;
+        let storage_bytes = store::storage(&mut tx, self.config.storage_bytes).await?.used_bytes;
         tx.commit().await?;
-        Ok(UsageSumsReply { rows })
+        Ok(UsageSumsReply { rows, storage_bytes })
     }
 }

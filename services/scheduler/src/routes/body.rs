@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_domain::{Limits, LimitsPatch};
+use kiln_domain::{Limits, LimitsPatch, WorkspaceId};
 use kiln_events::Payload;
 use kiln_http::{FieldError, Object, Problem};
 use serde::Deserialize;
@@ -15,6 +15,8 @@ const MAX_ARGS: usize = 1_000;
 const MAX_ENV: usize = 256;
 const MAX_SECRETS: usize = 64;
 const MAX_SECRET_NAME: usize = 128;
+/// What is wrong with the id of a workspace that the tenant does not have.
+pub const NO_WORKSPACE: &str = "there is no such workspace";
 /// What is wrong with the name of a secret that the tenant does not have.
 pub const NO_SECRET: &str = "there is no such secret";
 /// Arguments together, and environment together.
@@ -45,6 +47,8 @@ pub struct CreateExecution {
     #[serde(default)]
     #[schema(value_type = Vec<FileBody>)]
     pub files: Vec<Object<FileBody>>,
+    /// Run in this workspace: it is the working directory, and what is left there stays.
+    #[schema(value_type = Option<uuid::Uuid>)]
     pub workspace_id: Option<String>,
     /// Names of the tenant's secrets, given as environment variables.
     #[serde(default)]
@@ -93,6 +97,8 @@ pub struct Accepted {
     pub asked: LimitsPatch,
     /// Each once; whether there are such secrets is not known yet.
     pub secrets: Vec<String>,
+    /// Whether there is such a workspace is not known yet.
+    pub workspace_id: Option<WorkspaceId>,
     pub payload: Payload,
     pub interactive: bool,
     pub max_attempts: i32,
@@ -126,8 +132,9 @@ impl CreateExecution {
         if self.stdin.len() > MAX_STDIN_BYTES {
             refuse("/stdin", format!("must be at most {MAX_STDIN_BYTES} bytes"));
         }
-        if self.workspace_id.is_some() {
-            refuse("/workspace_id", "there is no such workspace".to_owned());
+        let workspace_id = self.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose();
+        if workspace_id.is_err() {
+            refuse("/workspace_id", NO_WORKSPACE.to_owned());
         }
         if self.secrets.len() > MAX_SECRETS {
             refuse("/secrets", format!("must be at most {MAX_SECRETS}"));
@@ -162,6 +169,7 @@ impl CreateExecution {
                 limits,
                 asked: self.limits.0,
                 secrets: self.secrets,
+                workspace_id: workspace_id.unwrap_or_default(),
                 payload: Payload { code: self.code, args: self.args, env: self.env, stdin: self.stdin, files, silent: false },
                 interactive: self.interactive,
                 max_attempts: i32::try_from(self.max_attempts).unwrap_or(1),

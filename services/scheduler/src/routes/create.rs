@@ -149,7 +149,7 @@ impl Scheduler {
             secrets: checked.secrets,
             interactive: checked.interactive,
             session_id: None,
-            workspace_id: None,
+            workspace_id: checked.workspace_id,
             max_attempts: checked.max_attempts,
             created_at: Timestamp::now(),
         };

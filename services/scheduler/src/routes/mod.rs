@@ -8,8 +8,9 @@ mod limits;
 mod list;
 mod runtimes;
 mod sessions;
+mod workspaces;
 
-pub use body::NO_SECRET;
+pub use body::{NO_SECRET, NO_WORKSPACE};
 
 use std::sync::Arc;
 
@@ -58,4 +59,5 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(runtimes::list_runtimes))
         .routes(routes!(limits::get_limits))
         .routes(routes!(executors::list_executors))
+        .routes(routes!(workspaces::create_workspace, workspaces::list_workspaces))
 }

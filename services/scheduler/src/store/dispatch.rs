@@ -13,17 +13,21 @@ use crate::fairness::Waiting;
 /// Tenants looked at in one round of the dispatcher.
 const MAX_TENANTS: i64 = 1_000;
 
-/// What each tenant could start now, best first: no more than its concurrency leaves, nor than `capacity`.
+/// What each tenant could start now, best first: no more than its concurrency leaves, nor than `capacity`; nothing of one
+/// that is suspended or has spent its CPU time of the day.
 pub async fn waiting(
     connection: &mut PgConnection,
     runtimes: &[String],
     default_concurrent: u32,
+    default_cpu_ms_per_day: u64,
     capacity: usize,
 ) -> Result<Vec<Waiting<TenantId, (TenantId, ExecutionId)>>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT tenant.tenant_id, queued.id AS "id!"
            FROM (SELECT * FROM scheduler.tenant
-                 WHERE queued > 0 AND active < COALESCE(max_concurrent, $2) AND NOT suspended LIMIT $4) AS tenant
+                 WHERE queued > 0 AND active < COALESCE(max_concurrent, $2) AND NOT suspended
+                   AND CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END < COALESCE(cpu_ms_per_day, $5)
+                 LIMIT $4) AS tenant
            CROSS JOIN LATERAL (
                 SELECT id, priority FROM scheduler.execution AS e
                 WHERE tenant_id = tenant.tenant_id AND state = 'queued' AND runtime = ANY($1)
@@ -37,6 +41,7 @@ pub async fn waiting(
         i32::try_from(default_concurrent).unwrap_or(i32::MAX),
         i32::try_from(capacity).unwrap_or(i32::MAX),
         MAX_TENANTS,
+        i64::try_from(default_cpu_ms_per_day).unwrap_or(i64::MAX),
     )
     .fetch_all(connection)
     .await?;

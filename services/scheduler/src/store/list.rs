@@ -21,13 +21,14 @@ pub async fn list(tx: &mut TenantTx, filter: &Filter, after: Option<Uuid>, rows:
     record_query!(
         "WITH found AS (
             SELECT * FROM scheduler.execution
-            WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2)
+            WHERE tenant_id = $1 AND id < $2
               AND (cardinality($3::text[]) = 0 OR state = ANY($3)) AND ($4::text IS NULL OR runtime = $4)
               AND ($5::uuid IS NULL OR session_id = $5) AND labels @> $6
             ORDER BY id DESC LIMIT $7
          )",
         tenant,
-        after,
+        // Always a bound, so that a plan made for any value walks the index from there.
+        after.unwrap_or(Uuid::max()),
         &filter.states,
         filter.runtime,
         filter.session_id,

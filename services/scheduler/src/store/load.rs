@@ -8,13 +8,25 @@ use sqlx::PgConnection;
 use super::ExecutionRow;
 use crate::admission::Ceilings;
 
-/// Place of a queued execution in its tenant's queue, 1 being next, and the tenant's active executions and own limit.
-pub async fn position(tx: &mut TenantTx, row: &ExecutionRow) -> Result<(u64, u32, Option<u32>), sqlx::Error> {
+/// Where a queued execution stands.
+pub struct Position {
+    /// In its tenant's queue, 1 being next.
+    pub place: u64,
+    /// What the tenant runs, and may at once where that is its own.
+    pub active: u32,
+    pub max_concurrent: Option<u32>,
+    /// CPU time that the tenant has used today, and may where that is its own.
+    pub cpu_ms_spent: u64,
+    pub cpu_ms_per_day: Option<u64>,
+}
+
+pub async fn position(tx: &mut TenantTx, row: &ExecutionRow) -> Result<Position, sqlx::Error> {
     let tenant = tx.tenant().0;
     let found = sqlx::query!(
         r#"SELECT (SELECT count(*) FROM scheduler.execution
                    WHERE tenant_id = $1 AND state = 'queued' AND (priority > $2 OR (priority = $2 AND id <= $3))) AS "ahead!",
-                  active, max_concurrent
+                  active, max_concurrent, cpu_ms_per_day,
+                  CASE WHEN cpu_day = (now() AT TIME ZONE 'UTC')::date THEN cpu_ms_spent ELSE 0 END AS "cpu_ms_spent!"
            FROM scheduler.tenant WHERE tenant_id = $1"#,
         tenant,
         row.priority,
@@ -23,7 +35,14 @@ pub async fn position(tx: &mut TenantTx, row: &ExecutionRow) -> Result<(u64, u32
     .fetch_one(&mut **tx)
     .await?;
     let count = |stored: i32| u32::try_from(stored).unwrap_or(0);
-    Ok((u64::try_from(found.ahead).unwrap_or(0), count(found.active), found.max_concurrent.map(count)))
+    let amount = |stored: i64| u64::try_from(stored).unwrap_or(0);
+    Ok(Position {
+        place: amount(found.ahead),
+        active: count(found.active),
+        max_concurrent: found.max_concurrent.map(count),
+        cpu_ms_spent: amount(found.cpu_ms_spent),
+        cpu_ms_per_day: found.cpu_ms_per_day.map(amount),
+    })
 }
 
 /// What the tenant uses of its quota.
@@ -45,6 +64,7 @@ pub async fn usage(tx: &mut TenantTx) -> Result<TenantUsageReply, sqlx::Error> {
         executions_last_minute: count(held.minute),
         cpu_ms_today: u64::try_from(held.cpu_ms_spent).unwrap_or(0),
         sessions: u64::try_from(held.sessions).unwrap_or(0),
+        storage_bytes: 0,
     }))
 }
 

@@ -10,6 +10,7 @@ mod record;
 mod session;
 mod tenant;
 mod usage;
+mod workspace;
 
 pub use accept::{NewExecution, StoredPayload, insert, lock_tenant};
 pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
@@ -24,6 +25,11 @@ pub use session::{
     sessions_of_earlier_instance, touch_session,
 };
 pub use tenant::{
-    close_tenant, delete_ended, forget_tenant, not_started, over_budget, request_stop, running, secrets_of_attempt,
+    close_tenant, delete_ended, forget_tenant, is_suspended, not_started, over_budget, request_stop, requeue_dispatched, running,
+    secrets_of_attempt,
 };
 pub use usage::usage_sums;
+pub use workspace::{
+    NameTaken, NewWorkspace, change_workspace, delete_workspace, ensure_default, forget_workspaces, gone_workspaces,
+    hold_workspace, insert_workspace, list_workspaces, set_workspace_used, settle_store, storage, workspace,
+};

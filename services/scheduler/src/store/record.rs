@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use kiln_db::TenantTx;
-use kiln_domain::{Ended, ExecutionId, Limits, SessionId, Start, Status, TenantId, WorkspaceId};
+use kiln_domain::{Ended, ExecutionId, Limits, ReasonCode, SessionId, Start, Status, TenantId, WorkspaceId};
 use kiln_events::ExecutionRecord;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -30,6 +30,8 @@ pub struct ExecutionRow {
     pub executor_id: Option<String>,
     pub secrets: Vec<String>,
     pub cancel_requested_at: Option<SqlTimestamp>,
+    /// Why it is to stop; none with `cancel_requested_at` set: its user wished so.
+    pub stop_cause: Option<String>,
     pub ended: Option<serde_json::Value>,
     pub start: Option<String>,
     pub isolation: Option<String>,
@@ -48,7 +50,7 @@ macro_rules! record_query {
                     priority AS "priority!", runtime AS "runtime!", limits AS "limits!", labels AS "labels!",
                     interactive AS "interactive!", session_id AS "session_id?", workspace_id AS "workspace_id?",
                     max_attempts AS "max_attempts!", attempt AS "attempt!", executor_id AS "executor_id?", secrets AS "secrets!",
-                    cancel_requested_at AS "cancel_requested_at?",
+                    cancel_requested_at AS "cancel_requested_at?", stop_cause AS "stop_cause?",
                     ended AS "ended?", start AS "start?", isolation AS "isolation?", created_at AS "created_at!",
                     started_at AS "started_at?", finished_at AS "finished_at?" FROM found ORDER BY id DESC"#
             $(, $argument)*
@@ -65,6 +67,12 @@ impl ExecutionRow {
 
     pub fn attempt(&self) -> u32 {
         u32::try_from(self.attempt).unwrap_or(0)
+    }
+
+    /// Why it is to stop, if it is.
+    pub fn stop(&self) -> Option<ReasonCode> {
+        self.cancel_requested_at.as_ref()?;
+        Some(self.stop_cause.as_deref().and_then(ReasonCode::parse).unwrap_or(ReasonCode::CancelledByUser))
     }
 
     pub fn record(&self) -> anyhow::Result<ExecutionRecord> {

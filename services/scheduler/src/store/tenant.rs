@@ -1,7 +1,5 @@
 //! What concerns a whole tenant: stopping what it runs, and forgetting it.
 
-use std::collections::BTreeMap;
-
 use kiln_domain::{ExecutionId, ReasonCode, TenantId};
 use kiln_events::AttemptSecrets;
 use sqlx::PgConnection;
@@ -17,6 +15,28 @@ pub async fn running(connection: &mut PgConnection, tenant: TenantId) -> Result<
     )
     .fetch_all(connection)
     .await
+}
+
+/// Puts what is on its way to an executor back into the queue: its old message will be refused. The tenant is locked.
+pub async fn requeue_dispatched(connection: &mut PgConnection, tenant: TenantId) -> Result<u64, sqlx::Error> {
+    let count = sqlx::query_scalar!(
+        r#"WITH found AS (
+                UPDATE scheduler.execution SET state = 'queued', dispatched_at = NULL
+                WHERE tenant_id = $1 AND state = 'dispatched' RETURNING id
+           ), reservation AS (
+                UPDATE scheduler.tenant
+                SET queued = queued + (SELECT count(*) FROM found)::int, active = active - (SELECT count(*) FROM found)::int
+                WHERE tenant_id = $1
+           )
+           SELECT count(*) AS "count!" FROM found"#,
+        tenant.0
+    );
+    Ok(count.fetch_one(connection).await?.unsigned_abs())
+}
+
+pub async fn is_suspended(connection: &mut PgConnection, tenant: TenantId) -> Result<bool, sqlx::Error> {
+    let suspended = sqlx::query_scalar!("SELECT suspended FROM scheduler.tenant WHERE tenant_id = $1", tenant.0);
+    Ok(suspended.fetch_optional(connection).await?.unwrap_or_default())
 }
 
 /// Some of what waits, on its way to an executor or not. The tenant is locked.
@@ -84,20 +104,23 @@ pub async fn forget_tenant(connection: &mut PgConnection, tenant: TenantId) -> R
     Ok(sums.rows_affected())
 }
 
-/// Which of these tenants have spent their CPU time of the day, counting what their live attempts have used so far.
+/// Which tenants of these live attempts have spent their CPU time of the day, counting what the attempts have used so far
+/// (milliseconds). One that has ended meanwhile is counted once, as ended.
 pub async fn over_budget(
     connection: &mut PgConnection,
-    live: &BTreeMap<TenantId, u64>,
+    live: &[(ExecutionId, u64)],
     default_per_day_ms: u64,
 ) -> anyhow::Result<Vec<TenantId>> {
-    let tenants: Vec<Uuid> = live.keys().map(|tenant| tenant.0).collect();
-    let used = live.values().map(|used| i64::try_from(*used)).collect::<Result<Vec<_>, _>>()?;
+    let (ids, used): (Vec<Uuid>, Vec<i64>) =
+        live.iter().map(|(execution, used)| (execution.0, i64::try_from(*used).unwrap_or(i64::MAX))).unzip();
     let over = sqlx::query_scalar!(
-        "SELECT t.tenant_id FROM UNNEST($1::uuid[], $2::bigint[]) AS live(id, used_ms)
-         JOIN scheduler.tenant AS t ON t.tenant_id = live.id
+        "SELECT t.tenant_id
+         FROM (SELECT e.tenant_id, sum(live.used_ms) AS used_ms FROM UNNEST($1::uuid[], $2::bigint[]) AS live(id, used_ms)
+               JOIN scheduler.execution AS e ON e.id = live.id AND e.state = 'running' GROUP BY e.tenant_id) AS live
+         JOIN scheduler.tenant AS t ON t.tenant_id = live.tenant_id
          WHERE CASE WHEN t.cpu_day = (now() AT TIME ZONE 'UTC')::date THEN t.cpu_ms_spent ELSE 0 END + live.used_ms
                >= COALESCE(t.cpu_ms_per_day, $3)",
-        &tenants,
+        &ids,
         &used,
         i64::try_from(default_per_day_ms).unwrap_or(i64::MAX)
     )

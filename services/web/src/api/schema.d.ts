@@ -447,7 +447,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Status, output and end as they happen; from the beginning, or after an event. */
+        /**
+         * Status, output and end as they happen; from the beginning, or after an event.
+         * @description It ends early once the credential that it was opened with is revoked; one that has only expired leaves it open.
+         */
         get: operations["streamEvents"];
         put?: never;
         post?: never;
@@ -1593,6 +1596,8 @@ export interface components {
             data: {
                 /** Format: date-time */
                 created_at: string;
+                /** @description Written as asterisks where a run prints it. */
+                masked: boolean;
                 /** @description Also the environment variable that a run gets. */
                 name: string;
                 /** Format: date-time */
@@ -1843,6 +1848,8 @@ export interface components {
         Secret: {
             /** Format: date-time */
             created_at: string;
+            /** @description Written as asterisks where a run prints it. */
+            masked: boolean;
             /** @description Also the environment variable that a run gets. */
             name: string;
             /** Format: date-time */
@@ -1854,6 +1861,11 @@ export interface components {
             updated_by: string;
         };
         SecretValue: {
+            /**
+             * @description Write asterisks in its place where a run that was given it prints it; for values of at least 8 bytes. What a program
+             *     encodes, or prints in pieces with pauses between them, is not recognised.
+             */
+            masked?: boolean;
             /** @description At most 32 KiB, without NUL. */
             value: string;
         };
@@ -5047,6 +5059,15 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many invitations from this address. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -104,3 +104,18 @@ async fn a_cursor_shows_nothing_of_another_tenant() {
         assert_like(&answer.expect(200).json(), json!({"data": []}));
     }
 }
+
+#[tokio::test]
+async fn a_cursor_from_another_tenant_shows_nothing_of_it() {
+    let (kiln, tenant) = visit().await;
+    let other = kiln.sign_up().await;
+    for _ in 0..2 {
+        tenant.run("print('mine')").await;
+    }
+    let cursor = list(&tenant, "?limit=1").await["next_cursor"].as_str().unwrap().to_owned();
+    // It names a place in time and no row: whoever holds it reads their own rows before that.
+    assert_like(&list(&other, &format!("?cursor={cursor}")).await, json!({"data": [], "next_cursor": null}));
+    let own = other.run("print('theirs')").await;
+    assert_like(&list(&other, &format!("?cursor={cursor}")).await, json!({"data": []}));
+    assert_like(&list(&other, "").await, json!({"data": [{"id": own["id"]}]}));
+}

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use kiln_test_support::{PASSWORD, assert_like, unique_email};
 use serde_json::json;
 
-use super::visit;
+use super::{SOON, visit, visit_alone};
 
 #[tokio::test]
 async fn gives_tokens_that_work() {
@@ -63,4 +64,25 @@ async fn bodies_are_checked() {
     let login = |body| kiln.api().post("/auth/login", &body);
     login(json!({"email": tenant.email})).await.problem(422).at("/password");
     login(json!({"email": tenant.email, "password": PASSWORD, "role": "owner"})).await.problem(422).at("/role");
+}
+
+#[tokio::test]
+async fn two_hundred_at_once_leave_the_rest_answering() {
+    let (kiln, tenant) = visit_alone().await;
+    let body = json!({"email": tenant.email, "password": PASSWORD});
+    let logins = join_all((0..200).map(async |_| kiln.api().post("/auth/login", &body).await.status));
+    let watch = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..40 {
+            let begun = Instant::now();
+            kiln.api().get("/livez").await.expect(200);
+            tenant.get("/tenant").await.expect(200);
+            slowest = slowest.max(begun.elapsed());
+        }
+        slowest
+    };
+    let (statuses, slowest) = tokio::join!(tokio::time::timeout(4 * SOON, logins), watch);
+    let statuses = statuses.expect("all are answered");
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
 }

@@ -41,6 +41,9 @@ mod usage;
 mod wait;
 mod walk;
 mod why;
+mod workspace_files;
+mod workspace_runs;
+mod workspaces;
 
 use std::time::Duration;
 

@@ -66,11 +66,32 @@ async fn no_more_run_at_once_than_may() {
 async fn a_spent_day_ends_what_runs_and_refuses_what_comes() {
     let (kiln, tenant) = visit().await;
     let admin = admin(&kiln).await;
-    set(&admin, &tenant, json!({"quota": {"cpu_ms_per_day": 1_500}})).await;
+    set(&admin, &tenant, json!({"quota": {"cpu_ms_per_day": 1_500, "max_concurrent": 1}})).await;
+    let heard = async || {
+        let first = tenant.submit(json!({"code": "import time; time.sleep(60)"})).await;
+        let second = tenant.submit(json!({"code": "print(1)"})).await;
+        let why = tenant.get(&format!("/executions/{second}/why")).await.expect(200).json()["waiting_for"].clone();
+        tenant.cancel(&second).await;
+        tenant.cancel(&first).await;
+        tenant.ended(&first, SOON).await;
+        (why == "tenant_concurrency").then_some(())
+    };
+    eventually(HEARD_WITHIN * 4, "the limits are in force", heard).await;
     let begun = Instant::now();
-    let run = tenant.run("while True: pass").await;
+    let spends = tenant.submit(json!({"code": "while True: pass"})).await;
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        waiting.push(tenant.submit(json!({"code": "print('late')"})).await);
+    }
+    let run = tenant.ended(&spends, SOON).await;
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     assert_eq!((&run["status"], &run["reason"]["code"]), (&json!("cancelled"), &json!("cpu_time")), "{run}");
+    // What had been accepted waits for the next day, and says so.
+    for id in &waiting {
+        let why = tenant.get(&format!("/executions/{id}/why")).await.expect(200).json();
+        assert_eq!((&why["state"], &why["waiting_for"]), (&json!("queued"), &json!("rate")), "{why}");
+        assert!((1..=86_400_000).contains(&why["estimate_ms"].as_u64().unwrap()), "{why}");
+    }
     let problem = tenant.post("/executions", &json!({"code": "print(1)"})).await.problem(429);
     assert_eq!(problem.code(), "cpu_ms_per_day");
     let wait_s: u64 = problem.header("retry-after").parse().unwrap();
@@ -78,6 +99,9 @@ async fn a_spent_day_ends_what_runs_and_refuses_what_comes() {
     set(&admin, &tenant, json!({"quota": {"cpu_ms_per_day": null}})).await;
     let accepted = async || (tenant.post("/executions", &json!({"code": "print(1)"})).await.status == 202).then_some(());
     eventually(HEARD_WITHIN, "it may run again", accepted).await;
+    for id in &waiting {
+        assert_eq!(tenant.ended(id, SOON).await["stdout"], "late\n");
+    }
 }
 
 #[tokio::test]
@@ -105,6 +129,17 @@ async fn a_suspended_tenant_runs_nothing() {
     assert_eq!(ended["reason"]["code"], "tenant_suspended");
     let problem = tenant.post("/executions", &json!({"code": "print(1)"})).await.problem(403);
     assert_eq!(problem.code(), "tenant_suspended");
+    // Nothing of it can be changed; what there is can still be read.
+    for (path, body) in [
+        ("/api-keys", json!({"name": "k", "scopes": ["executions:read"]})),
+        ("/tenant/invitations", json!({"email": "somebody@example.org"})),
+    ] {
+        assert_eq!(tenant.post(path, &body).await.problem(403).code(), "tenant_suspended", "{path}");
+    }
+    let retried = tenant.call(Method::POST, &format!("/executions/{live}/retry")).await.problem(403);
+    assert_eq!(retried.code(), "tenant_suspended");
+    assert_eq!(tenant.get("/tenant").await.expect(200).json()["suspended"], true);
+    tenant.execution(&live).await;
     set(&admin, &tenant, json!({"suspended": false})).await;
     let accepted = async || (tenant.post("/executions", &json!({"code": "print(1)"})).await.status == 202).then_some(());
     eventually(HEARD_WITHIN, "it may run again", accepted).await;

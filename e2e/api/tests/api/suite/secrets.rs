@@ -38,3 +38,40 @@ async fn unknown_and_foreign_secrets_are_pointed_at() {
     tenant.call(Method::DELETE, "/tenant/secrets/MINE").await.expect(204);
     tenant.post("/executions", &submit).await.problem(422).at("/secrets/0");
 }
+
+#[tokio::test]
+async fn a_masked_secret_is_not_printed() {
+    let (_kiln, tenant) = visit().await;
+    let put = async |name: &str, body: serde_json::Value| {
+        tenant.call(Method::PUT, &format!("/tenant/secrets/{name}")).json(&body).await
+    };
+    put("HIDDEN", json!({"value": VALUE, "masked": true})).await.expect(204);
+    put("PLAIN", json!({"value": "to be seen by all"})).await.expect(204);
+    put("SHORT", json!({"value": "1234567", "masked": true})).await.problem(422).at("/masked");
+    assert_eq!(tenant.get("/tenant/secrets/HIDDEN").await.expect(200).json()["masked"], true);
+    let code = "import os, sys\nhidden = os.environ['HIDDEN']\nprint('it is', hidden, os.environ['PLAIN'])\n\
+                sys.stderr.write(hidden[:5]); sys.stderr.flush(); sys.stderr.write(hidden[5:] + '!')\n\
+                sys.stdout.write('s'); sys.stdout.flush(); print(len(hidden))";
+    let run = tenant.run_with(json!({"code": code, "secrets": ["HIDDEN", "PLAIN"]})).await;
+    let printed = (&run["stdout"], &run["stderr"]);
+    assert_eq!(printed, (&json!("it is *** to be seen by all\ns18\n"), &json!("***!")), "{run}");
+    let raw = tenant.get(&format!("/executions/{}/stdout", run["id"].as_str().unwrap())).await.expect(200);
+    assert!(!raw.text().contains(VALUE));
+}
+
+/// What is held back since it could be a secret's beginning comes all the same, soon.
+#[tokio::test]
+async fn a_prompt_that_begins_like_a_secret_is_seen() {
+    let (_kiln, tenant) = visit().await;
+    tenant
+        .call(Method::PUT, "/tenant/secrets/HIDDEN")
+        .json(&json!({"value": "Name: of a rose", "masked": true}))
+        .await
+        .expect(204);
+    let body = json!({"code": "print('Hello', input('Name: '))", "interactive": true, "secrets": ["HIDDEN"]});
+    let id = tenant.submit(body).await;
+    let mut attached = tenant.attach(&id).await;
+    assert_eq!(attached.output_until("stdout", "Name: ", super::SOON).await, "Name: ");
+    attached.send(&json!({"type": "stdin", "data": "Ada\n"})).await;
+    assert_eq!(attached.output_until("stdout", "\n", super::SOON).await, "Hello Ada\n");
+}

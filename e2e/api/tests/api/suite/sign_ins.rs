@@ -1,9 +1,10 @@
 //! GET and DELETE /auth/sessions: one's own sign-ins
 
-use kiln_test_support::{PASSWORD, assert_like, eventually};
+use kiln_e2e_api::WAITS;
+use kiln_test_support::{Attached, Events, PASSWORD, assert_like, eventually};
 use serde_json::json;
 
-use super::{REVOKED_WITHIN, visit};
+use super::{REVOKED_WITHIN, SOON, visit};
 
 #[tokio::test]
 async fn are_listed_and_revoked() {
@@ -32,4 +33,30 @@ async fn of_others_are_unknown() {
     tenant.delete(&format!("/auth/sessions/{}", uuid::Uuid::now_v7())).await.problem(404);
     tenant.delete("/auth/sessions/7").await.problem(404);
     other.get("/auth/me").await.expect(200);
+}
+
+/// A stream is verified when it opens; what it was opened with may end before it does.
+#[tokio::test]
+async fn streams_end_with_the_sign_in_that_opened_them() {
+    let (kiln, tenant) = visit().await;
+    let other = kiln.api().post("/auth/login", &json!({"email": tenant.email, "password": PASSWORD})).await.expect(200).json();
+    let other = kiln.api().with_bearer(other["access_token"].as_str().unwrap());
+    let live = tenant.submit(json!({"code": WAITS, "interactive": true})).await;
+    tenant.printed(&live, SOON).await;
+    let mut kept = tenant.attach(&live).await;
+    let mut attached = Attached::open(&other, &format!("/executions/{live}/attach")).await.unwrap();
+    let mut events =
+        Events::open(other.get(&format!("/executions/{live}/events"))).await.unwrap_or_else(|answer| panic!("{}", answer.text()));
+    for stream in [&mut kept, &mut attached] {
+        stream.output_until("stdout", "waiting\n", SOON).await;
+    }
+
+    tenant.delete("/auth/sessions").await.expect(204);
+    let ended = tokio::time::timeout(REVOKED_WITHIN, async { tokio::join!(attached.rest(SOON), events.rest(SOON)) });
+    let (_, told) = ended.await.expect("both streams end");
+    assert_eq!(attached.close_code, Some(1008));
+    assert!(told.iter().all(|event| event.kind != "end"), "{told:?}");
+    // The run goes on, and so does a stream of the sign-in that stays.
+    tenant.cancel(&live).await.expect(202);
+    assert_eq!(kept.rest(SOON).await.last().unwrap()["type"], "end");
 }

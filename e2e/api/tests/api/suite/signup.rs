@@ -73,6 +73,25 @@ async fn a_password_may_have_1024_bytes_and_every_one_counts() {
     refused(json!({"email": unique_email(), "password": format!("{long}x")})).await.at("/password");
 }
 
+/// Refused wherever a password is taken, also when it begins with the right one.
+#[tokio::test]
+async fn a_megabyte_of_password_is_no_password() {
+    let kiln = Visit::beside(crate::MODE).await;
+    let (email, right) = (unique_email(), "0123456789abcdef".repeat(64));
+    let body = json!({"email": email, "password": right});
+    let tokens = kiln.api().post("/auth/signup", &body).await.expect(201).json();
+    let api = kiln.api().with_bearer(tokens["access_token"].as_str().unwrap());
+    let huge = format!("{right}{}", "x".repeat(1 << 20));
+    refused(json!({"email": unique_email(), "password": huge})).await.at("/password");
+    kiln.api().post("/auth/login", &json!({"email": email, "password": huge})).await.problem(401);
+    let change = |current: &str, new: &str| json!({"current_password": current, "new_password": new});
+    api.post("/auth/password", &change(&huge, PASSWORD)).await.problem(422).at("/current_password");
+    api.post("/auth/password", &change(&right, &huge)).await.problem(422).at("/new_password");
+    let reset = json!({"token": "kml_none", "new_password": huge});
+    kiln.api().post("/auth/password-reset/confirm", &reset).await.problem(422).at("/new_password");
+    kiln.api().post("/auth/login", &body).await.expect(200);
+}
+
 #[tokio::test]
 async fn no_composition_rule_applies() {
     let kiln = Visit::beside(crate::MODE).await;

@@ -60,6 +60,7 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
     let run = tenant.run("print(1)").await;
     let key = tenant.post("/api-keys", &json!({"name": "k", "scopes": ["executions:read"]})).await.expect(201).json();
     let sign_in = tenant.get("/auth/sessions").await.expect(200).json()["data"][0]["id"].clone();
+    let workspace = tenant.get("/workspaces").await.expect(200).json()["data"][0]["id"].clone();
     let secret = json!("MINE");
     tenant.call(Method::PUT, "/tenant/secrets/MINE").json(&json!({"value": "x"})).await.expect(204);
     let guest = json!({"email": kiln_test_support::unique_email()});
@@ -75,6 +76,7 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
         let id = match route.split('/').nth(1).unwrap() {
             "executions" => &run["id"],
             "api-keys" => &key["id"],
+            "workspaces" => &workspace,
             "auth" => &sign_in,
             "tenant" if route.contains("secrets") => &secret,
             "tenant" if route.contains("invitations") => &invitation["id"],

@@ -1,11 +1,11 @@
 //! The table of permissions, as the description tells it, against what is served to every kind of caller
 
-use kiln_test_support::{Api, PASSWORD, Tenant, Visit, eventually};
+use kiln_test_support::{Api, Installation, PASSWORD, Tenant, Visit, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::openapi::served;
-use super::{REVOKED_WITHIN, visit};
+use super::{REVOKED_WITHIN, SOON, visit};
 
 /// One operation with who may use it.
 struct Operation {
@@ -125,5 +125,19 @@ async fn each_scope_gets_as_far_as_the_table_says() {
                 assert_eq!(status, 403, "{what}");
             }
         }
+    }
+}
+
+/// Of an installation of its own, whose access tokens live a second.
+#[tokio::test]
+async fn who_was_somebody_gets_nowhere() {
+    let (kiln, _) = visit().await;
+    let operations = operations(&kiln).await;
+    let brief = Installation::start_with(&[("KILN_AUTH__ACCESS_TOKEN_S", "1")]);
+    let tenant = brief.sign_up().await;
+    let expired = async || (tenant.get("/auth/me").await.status == 401).then_some(());
+    eventually(SOON, "the token has expired", expired).await;
+    for operation in operations.iter().filter(|operation| operation.access != "public") {
+        assert_eq!(operation.ask(&tenant).await, 401, "{} {}", operation.method, operation.path);
     }
 }

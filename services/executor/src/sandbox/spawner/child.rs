@@ -8,10 +8,11 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use kiln_runner_protocol::{FAILURE_MARK, WORKSPACE_MARK};
+use kiln_runner_protocol::{FAILURE_MARK, SCRIPT_SOURCE, WORKSPACE_MARK};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -45,12 +46,14 @@ pub const MAPPED: u8 = b'M';
 /// What a sandbox is made from. The child got it all by being forked.
 pub struct Plan<'a> {
     pub root: &'a Path,
-    pub directory: &'a Path,
     pub runner: &'a File,
     pub binds: &'a [Bind],
     pub group: Option<&'a Group>,
-    pub template: Option<&'a File>,
+    /// Where the working directory comes from; without one it is in memory.
+    pub disk: Option<UnixStream>,
     pub disk_bytes: u64,
+    /// Over which name in the working directory a file of the sandbox's own is mounted.
+    pub script: Option<&'a str>,
     pub hides_processes: bool,
     /// Host's user and group of the program; `None` where there is only the caller's.
     pub owner: Option<u32>,
@@ -99,13 +102,22 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
 }
 
 fn workspace(plan: &Plan<'_>, target: &Path) -> Result<(), Failure> {
-    if let Some(template) = plan.template {
-        let disk = disk::mounted_copy(template, plan.directory, plan.owner)?;
-        return binds::move_mount(&disk, target).step("mount the disk");
+    if let Some(socket) = &plan.disk {
+        binds::move_mount(&disk::receive(socket)?, target).step("mount the disk")?;
+        return plan.script.map_or(Ok(()), |script| mount_script(plan.root, &target.join(script)));
     }
     binds::tmpfs(target, &workspace_options(plan.disk_bytes))?;
     let owner = plan.owner;
     chown(target, owner.map(Uid::from_raw), owner.map(Gid::from_raw)).step("working directory's owner")
+}
+
+/// Mounts an empty file of the sandbox's own over one that is there.
+fn mount_script(root: &Path, target: &Path) -> Result<(), Failure> {
+    let source = root.join(SCRIPT_SOURCE.trim_start_matches('/'));
+    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&source).step("program's file")?;
+    let tree = binds::clone_tree(&source).step("program's file")?;
+    binds::move_mount(&tree, target).step("program's file")?;
+    std::fs::remove_file(&source).step("program's file")
 }
 
 /// A working directory in memory of that size.

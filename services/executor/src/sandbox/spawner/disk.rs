@@ -6,10 +6,10 @@
 //! itself, so that both vanish with the last reference, also after a crash. Making a file system takes
 //! some 15 ms; so one empty image of each size is made once, and a disk is a copy of its few used blocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{IoSlice, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,15 @@ use std::process::{Command, Stdio};
 use kiln_runner_protocol::DISK_MARK;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
+use serde::{Deserialize, Serialize};
 
 use super::process::{self, Process};
 use super::{child, mount};
 use crate::sandbox::host;
-use crate::sandbox::wire::{Failure, Step};
+use crate::sandbox::wire::{self, Failure, Step};
 
 /// Files and directories that a run may make.
 const INODES: u64 = 10_000;
@@ -38,21 +40,108 @@ const MAX_TEMPLATES: usize = 16;
 /// Others may take the device that was free a moment ago.
 const MAX_TRIES: usize = 32;
 
-/// Empty images by size.
-pub struct Templates {
+/// Processes that make disks: one waits for a device while the other works.
+const MAKERS: usize = 2;
+
+/// What a maker is asked for; with it comes the socket over which the disk is sent.
+#[derive(Serialize, Deserialize)]
+struct Order {
+    disk_bytes: u64,
+    owner: u32,
+}
+
+/// The processes that make disks. A fork for each disk would cost more than the disk does.
+pub struct Makers {
     directory: PathBuf,
-    make_file_system: PathBuf,
+    makers: VecDeque<Maker>,
+}
+
+struct Maker {
+    process: Process,
+    orders: OwnedFd,
+}
+
+impl Makers {
+    pub fn start(directory: &Path) -> Result<Self, Failure> {
+        host::has_loop_disks().step("disk")?;
+        let mut makers = Self { directory: directory.to_path_buf(), makers: VecDeque::with_capacity(MAKERS) };
+        for _ in 0..MAKERS {
+            makers.add()?;
+        }
+        Ok(makers)
+    }
+
+    /// Gives the end where a disk of its own will come, mounted at no place yet, or the words why not.
+    pub fn order(&mut self, disk_bytes: u64, owner: u32) -> Result<UnixStream, Failure> {
+        let (socket, makers) = UnixStream::pair().step("disk's socket")?;
+        for _ in 0..=MAKERS {
+            let Some(maker) = self.makers.pop_front() else {
+                self.add()?;
+                continue;
+            };
+            if wire::send(maker.orders.as_fd(), &Order { disk_bytes, owner }, &[makers.as_raw_fd()]).is_ok() {
+                self.makers.push_back(maker);
+                return Ok(socket);
+            }
+            // It has died; who waits for a disk of it has been told by the end of its socket.
+            maker.process.reap();
+        }
+        Err(Failure::new("disk", "no process makes disks"))
+    }
+
+    fn add(&mut self) -> Result<(), Failure> {
+        let kind = SockType::SeqPacket;
+        let (orders, own) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).step("disk's socket")?;
+        let Some(process) = process::fork(0).step("fork for the disks")? else {
+            drop(orders);
+            self.makers.clear();
+            make_disks(&self.directory, &own)
+        };
+        self.makers.push_back(Maker { process: Process::new(process)?, orders });
+        Ok(())
+    }
+}
+
+/// A maker's work, until the spawner has gone.
+fn make_disks(directory: &Path, orders: &OwnedFd) -> ! {
+    if nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_err() {
+        child::exit()
+    }
+    let mut templates = Templates::new(directory);
+    while let Ok(Some((order, descriptors))) = wire::receive::<Order>(orders.as_fd()) {
+        let Some(socket) = descriptors.into_iter().next().map(UnixStream::from) else { continue };
+        let template = templates.of_size(order.disk_bytes);
+        match template.and_then(|template| mounted_copy(template, directory, order.owner)) {
+            // When nobody takes it any more, it goes with its descriptor.
+            Ok(mount) => drop(send_mount(&socket, &mount)),
+            Err(failure) => drop((&socket).write_all(failure.to_string().as_bytes())),
+        }
+    }
+    child::exit()
+}
+
+/// The disk that was ordered. Waits for it.
+pub fn receive(socket: &UnixStream) -> Result<OwnedFd, Failure> {
+    let mut said = [0; 256];
+    let (count, descriptors) = wire::receive_bytes(socket.as_fd(), &mut said).step("disk")?;
+    let said = said.get(..count).unwrap_or_default();
+    let mount = descriptors.into_iter().next().filter(|_| said == [DISK_MARK]);
+    mount.ok_or_else(|| Failure::new("disk", String::from_utf8_lossy(said)))
+}
+
+/// Empty images by size.
+struct Templates {
+    directory: PathBuf,
     images: BTreeMap<u64, File>,
 }
 
 impl Templates {
-    pub fn open(directory: &Path) -> Result<Self, Failure> {
-        let make_file_system = host::has_loop_disks().step("disk")?;
-        Ok(Self { directory: directory.to_path_buf(), make_file_system, images: BTreeMap::new() })
+    fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_path_buf(), images: BTreeMap::new() }
     }
 
     /// The empty image for a disk on which `disk_bytes` fit; made when it is the first of its size.
-    pub fn of_size(&mut self, disk_bytes: u64) -> Result<&File, Failure> {
+    fn of_size(&mut self, disk_bytes: u64) -> Result<&File, Failure> {
         if !self.images.contains_key(&disk_bytes) {
             if self.images.len() == MAX_TEMPLATES {
                 self.images.pop_first();
@@ -64,12 +153,13 @@ impl Templates {
     }
 
     fn make(&self, disk_bytes: u64) -> Result<File, Failure> {
-        let path = self.directory.join("template.img");
+        let make_file_system = host::has_loop_disks().step("disk")?;
+        let path = self.directory.join(format!("template-{}.img", std::process::id()));
         let image =
             File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path).step("disk image")?;
         let size = OVERHEAD_BYTES + disk_bytes + disk_bytes / (RESERVED_SHARE - 1);
         image.set_len(size.next_multiple_of(4096)).step("disk image")?;
-        let made = Command::new(&self.make_file_system)
+        let made = Command::new(make_file_system)
             .args(["-q", "-F", "-b", "4096", "-I", "256", "-m", "0", "-N"])
             .arg(INODES.to_string())
             .args(["-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard"])
@@ -85,34 +175,34 @@ impl Templates {
 }
 
 /// Copies the empty image and mounts the copy, at no place yet, for `owner`. May wait for the device.
-pub fn mounted_copy(template: &File, directory: &Path, owner: Option<u32>) -> Result<OwnedFd, Failure> {
+fn mounted_copy(template: &File, directory: &Path, owner: u32) -> Result<OwnedFd, Failure> {
     let image =
         File::options().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory).step("disk copy")?;
     copy_used_blocks(template, &image).step("disk copy")?;
-    let device = attach(&image).step("loop device")?;
-    let mount = mount::detached("ext4", &device.path, "noinit_itable").step("mount the disk")?;
+    let mount = mount_image(&image, "disk")?;
     unlinkat(&mount, "lost+found", UnlinkatFlags::RemoveDir).step("empty disk")?;
-    let (user, group) = (owner.map(Uid::from_raw), owner.map(Gid::from_raw));
-    fchownat(&mount, "", user, group, AtFlags::AT_EMPTY_PATH).step("working directory's owner")?;
+    let (user, group) = (Uid::from_raw(owner), Gid::from_raw(owner));
+    fchownat(&mount, "", Some(user), Some(group), AtFlags::AT_EMPTY_PATH).step("working directory's owner")?;
     Ok(mount)
 }
 
-/// Forks a process that makes a [`mounted_copy`] and sends it; gives the end where it comes.
-pub fn send_mounted_copy(template: &File, directory: &Path, owner: u32) -> Result<(UnixStream, Process), Failure> {
-    let (socket, helpers) = UnixStream::pair().step("disk's socket")?;
-    let Some(process) = process::fork(0).step("fork for the disk")? else {
-        drop(socket);
-        match mounted_copy(template, directory, Some(owner)) {
-            Ok(mount) => drop(send_mount(&helpers, &mount)),
-            Err(failure) => drop(std::io::Write::write_all(&mut &helpers, failure.to_string().as_bytes())),
-        }
-        child::exit()
-    };
-    Ok((socket, Process::new(process)?))
+/// Mounts a file system in a file, at no place yet. The device holds the open file, with its lock, for as long as
+/// anything of the mount is there.
+pub fn mount_image(image: &File, what: &str) -> Result<OwnedFd, Failure> {
+    let device = attach(image).step("loop device")?;
+    let mount = mount::detached("ext4", &device.path, "noinit_itable").step(format!("mount the {what}"))?;
+    be_quiet(&device);
+    Ok(mount)
 }
 
-/// When nobody takes it any more, it goes with this process.
-fn send_mount(socket: &UnixStream, mount: &OwnedFd) -> nix::Result<()> {
+/// That a disk is shut down when its run is over would be a kernel alert each time, on the host's console.
+fn be_quiet(device: &Device) {
+    let name = device.path.file_name().unwrap_or_default().to_string_lossy();
+    // A kernel without this setting says it.
+    let _ = std::fs::write(format!("/sys/fs/ext4/{name}/msg_ratelimit_burst"), "0");
+}
+
+pub fn send_mount(socket: &UnixStream, mount: &OwnedFd) -> nix::Result<()> {
     let descriptors = [mount.as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&descriptors)];
     let mark = [IoSlice::new(&[DISK_MARK])];

@@ -12,6 +12,7 @@ mod open;
 mod process;
 mod root;
 mod table;
+mod workspace;
 mod zygote;
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -23,6 +24,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 pub use child::PROGRAM_ID;
 pub use root::{OWN_DIRECTORIES, WORKSPACE, ZYGOTE_DRIVER, ZYGOTE_LIBRARY};
+pub use workspace::{FILES, FILES_ID, INCOMING};
 
 use super::wire::{self, Answer, Failure, Request};
 use table::{Table, ZygotePlan};
@@ -81,9 +83,21 @@ fn serve_requests(socket: &OwnedFd, table: &mut Table) -> Result<(), Failure> {
 fn obey(socket: &OwnedFd, table: &mut Table, request: Request) -> Result<(), Failure> {
     match request {
         Request::Open { .. } => Err(Failure::new("engine's socket", "opened twice")),
-        Request::Make { id, binds, disk_bytes } => made(socket, id, table.make(id, &binds, disk_bytes)),
-        Request::Fork { id, zygote, disk_bytes, confinement } => {
-            made(socket, id, table.fork(id, zygote, disk_bytes, confinement))
+        Request::Make { id, binds, disk_bytes, workspace } => {
+            made(socket, id, table.make(id, &binds, disk_bytes, workspace.as_ref()))
+        }
+        Request::Fork { id, zygote, disk_bytes, workspace, confinement } => {
+            made(socket, id, table.fork(id, zygote, disk_bytes, workspace.as_ref(), confinement))
+        }
+        Request::Mount { id, image, scripts } => match table.mount(id, &image, &scripts) {
+            Ok(stream) => answer(socket, &Answer::Mounting { id }, &[stream]),
+            Err(failure) => {
+                answer(socket, &Answer::Finished { id, counters: wire::Counters::default(), failure: Some(failure) }, &[])
+            }
+        },
+        Request::Unmount { id } => {
+            table.unmount(id);
+            Ok(())
         }
         Request::Zygote { id, binds, argv, env } => {
             match table.start_zygote(id, &ZygotePlan { binds: &binds, argv: &argv, env: &env }) {

@@ -1,7 +1,7 @@
 //! The few mount calls that a sandbox is made of, each with its step's name.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -91,18 +91,38 @@ fn make_place(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().create(true).append(true).open(target).map(drop)
 }
 
-#[expect(unsafe_code, reason = "open_tree has no safe wrapper")]
 fn open_tree(source: &Path) -> nix::Result<OwnedFd> {
+    open_tree_with(source, libc::AT_RECURSIVE.unsigned_abs())
+}
+
+/// What is mounted at `source`, and nothing mounted below it, as a mount of its own at no place yet.
+pub fn clone_tree(source: &Path) -> nix::Result<OwnedFd> {
+    open_tree_with(source, libc::AT_SYMLINK_NOFOLLOW.unsigned_abs())
+}
+
+#[expect(unsafe_code, reason = "open_tree has no safe wrapper")]
+fn open_tree_with(source: &Path, flags: u32) -> nix::Result<OwnedFd> {
     let source = path(source)?;
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE.unsigned_abs();
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | flags;
     // SAFETY: the path is a valid C string for the length of the call.
     adopt(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) })
 }
 
-#[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
 fn set_attributes(tree: &OwnedFd, attributes: u64, recursive: bool) -> nix::Result<()> {
     let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    change_attributes(tree, &change, if recursive { libc::AT_RECURSIVE } else { 0 })
+}
+
+/// Shows the owners of a mount that is at no place yet by the ids that this user namespace maps.
+pub fn map_ids(tree: &OwnedFd, namespace: BorrowedFd<'_>) -> nix::Result<()> {
+    let userns_fd = u64::try_from(namespace.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    let change = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    change_attributes(tree, &change, 0)
+}
+
+#[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]
+fn change_attributes(tree: &OwnedFd, change: &libc::mount_attr, flags: i32) -> nix::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | flags;
     // SAFETY: path and structure are valid for the length of the call, and the size is the structure's.
     let result = unsafe {
         libc::syscall(
@@ -110,7 +130,7 @@ fn set_attributes(tree: &OwnedFd, attributes: u64, recursive: bool) -> nix::Resu
             tree.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const change,
+            std::ptr::from_ref(change),
             size_of::<libc::mount_attr>(),
         )
     };

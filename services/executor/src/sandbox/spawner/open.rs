@@ -1,4 +1,4 @@
-//! The spawner's start: the data directory to itself, the host's controls, what a crash left, the templates.
+//! The spawner's start: the data directory to itself, the host's controls, what a crash left, what sandboxes are made from.
 
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -10,9 +10,10 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use super::child::working_directory;
-use super::disk::Templates;
+use super::disk::Makers;
 use super::root;
 use super::table::Table;
+use super::workspace::Workspaces;
 use crate::sandbox::cgroup::{self, Groups};
 use crate::sandbox::host::{self, Isolation, Tier};
 use crate::sandbox::wire::{Failure, Omitted, Step};
@@ -25,7 +26,7 @@ const GROUPS_FILE: &str = "cgroups";
 /// The runner's crate as a library that an interpreter loads.
 const ZYGOTE_LIBRARY_NAME: &str = "libkiln_runner.so";
 
-/// Takes the data directory, checks the host, removes leftovers, builds the templates.
+/// Takes the data directory, checks the host, removes leftovers, builds what sandboxes are made from.
 pub fn open(
     data_dir: &Path,
     runner_path: &Path,
@@ -47,9 +48,10 @@ pub fn open(
     // Beside the runner, of the same crate. Without it every interpreter is executed cold.
     let library = Some(runner_path.with_file_name(ZYGOTE_LIBRARY_NAME)).filter(|path| tier.has_groups() && path.exists());
     let root = root::build(&directory.join("root"), library.as_deref())?;
-    let templates = tier.has_disks().then(|| Templates::open(&directory)).transpose()?;
+    let makers = tier.has_disks().then(|| Makers::start(&directory)).transpose()?;
+    let workspaces = tier.has_disks().then(|| Workspaces::open(&directory)).transpose()?;
     let isolation = Isolation { tier: tier.name().to_owned(), controls };
-    let table = Table::new(tier, root, directory, runner, groups, templates, lock);
+    let table = Table::new(tier, root, runner, groups, makers, workspaces, lock);
     Ok((table.without(without), isolation))
 }
 

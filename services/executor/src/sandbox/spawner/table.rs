@@ -5,20 +5,21 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::Path;
 
 use kiln_runner_protocol::{Confinement, FAILURE_MARK, MakeSandbox, OwnMount, ZygoteReport};
 use nix::fcntl::Flock;
 
 use super::child::{self, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
-use super::disk::{Templates, send_mounted_copy};
+use super::disk::{Makers, send_mount};
 use super::process::{self, Process};
 use super::root::{Root, WORKSPACE};
+use super::workspace::Workspaces;
 use super::zygote::{self, Zygote};
 use crate::sandbox::cgroup::{Group, GroupLimits, Groups};
 use crate::sandbox::host::Tier;
 use crate::sandbox::runtime::Bind;
-use crate::sandbox::wire::{Answer, Counters, Failure, Omitted, SandboxId, Step};
+use crate::sandbox::wire::{Answer, Counters, Failure, MountId, Omitted, SandboxId, Shown, Step};
 
 /// Host ids of the first sandbox; each has two. Far from people, services and what containers use.
 const FIRST_HOST_ID: u32 = 1_879_048_192;
@@ -43,14 +44,14 @@ pub struct ZygotePlan<'a> {
 pub struct Table {
     tier: Tier,
     root: Root,
-    directory: PathBuf,
     runner: File,
     groups: Option<Groups>,
-    templates: Option<Templates>,
+    disks: Option<Makers>,
+    workspaces: Option<Workspaces>,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
     free_slots: BTreeSet<u32>,
     zygotes: BTreeMap<SandboxId, Zygote>,
-    /// Processes that make a disk and then end.
+    /// Processes that mount a workspace or map ids, and then end.
     helpers: Vec<Process>,
     /// Groups whose last process is still dying.
     remains: Vec<Group>,
@@ -76,10 +77,10 @@ impl Table {
     pub fn new(
         tier: Tier,
         root: Root,
-        directory: PathBuf,
         runner: File,
         groups: Option<Groups>,
-        templates: Option<Templates>,
+        disks: Option<Makers>,
+        workspaces: Option<Workspaces>,
         lock: Flock<File>,
     ) -> Self {
         let free_slots = (0..MAX_SANDBOXES).collect();
@@ -87,10 +88,10 @@ impl Table {
         Self {
             tier,
             root,
-            directory,
             runner,
             groups,
-            templates,
+            disks,
+            workspaces,
             sandboxes,
             free_slots,
             zygotes,
@@ -112,24 +113,30 @@ impl Table {
 
     /// Forks a sandbox's first process, which builds the rest by itself. Gives the host id that owns the
     /// working directory and the runner's stream.
-    pub fn make(&mut self, id: SandboxId, binds: &[Bind], disk_bytes: u64) -> Result<(Option<u32>, OwnedFd), Failure> {
+    pub fn make(
+        &mut self,
+        id: SandboxId,
+        binds: &[Bind],
+        disk_bytes: u64,
+        workspace: Option<&Shown>,
+    ) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let namespaces = self.namespaces();
-        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
         let owner = self.tier.has_groups().then(|| host_ids(slot).1);
+        let disk = self.disk(workspace, disk_bytes, slot)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
         let Some(process) = process::fork(namespaces).step("clone")? else {
             drop((status, engines_stream));
             child::become_runner(Plan {
                 root: &self.root.path,
-                directory: &self.directory,
                 runner: &self.runner,
                 binds,
                 group: group.as_ref(),
-                template,
+                disk,
                 disk_bytes,
+                script: workspace.and_then(|workspace| workspace.script.as_deref()),
                 hides_processes: self.without != Some(Omitted::HiddenProcesses),
                 owner,
                 stream: stream.into(),
@@ -155,6 +162,14 @@ impl Table {
         Ok(())
     }
 
+    /// Where the working directory of that slot will come: the workspace, or a disk where the tier has disks.
+    fn disk(&mut self, workspace: Option<&Shown>, disk_bytes: u64, slot: u32) -> Result<Option<UnixStream>, Failure> {
+        match workspace {
+            Some(workspace) => send_now(&self.show(workspace.mount, slot)?).map(Some),
+            None => self.disks.as_mut().map(|disks| disks.order(disk_bytes, host_ids(slot).1)).transpose(),
+        }
+    }
+
     /// Has a zygote fork a sandbox; gives what [`Self::make`] gives. The disk is made meanwhile, by a process that
     /// has the privileges which the zygote lacks.
     pub fn fork(
@@ -162,20 +177,19 @@ impl Table {
         id: SandboxId,
         zygote: SandboxId,
         disk_bytes: u64,
+        workspace: Option<&Shown>,
         confinement: Confinement,
     ) -> Result<(Option<u32>, OwnedFd), Failure> {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
+        let owner = host_ids(slot).1;
+        let disk = self.disk(workspace, disk_bytes, slot)?;
         let zygote = self.zygotes.get_mut(&zygote).filter(|zygote| zygote.ready).ok_or_else(zygote::gone)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
-        let owner = host_ids(slot).1;
-        let template = self.templates.as_mut().map(|templates| templates.of_size(disk_bytes)).transpose()?;
-        let disk = template.map(|template| send_mounted_copy(template, &self.directory, owner)).transpose()?;
-        let (disk, helper) = disk.unzip();
-        self.helpers.extend(helper);
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let entries = group.as_ref().map(Group::entries).transpose()?.unwrap_or_default();
-        let wanted = wanted(slot, disk.is_none().then_some(disk_bytes), confinement);
+        let mut wanted = wanted(slot, disk.is_none().then_some(disk_bytes), confinement);
+        wanted.script = workspace.and_then(|workspace| workspace.script.clone());
         let channels = [stream.as_fd(), childs_status.as_fd()];
         let descriptors = channels.into_iter().chain(disk.as_ref().map(AsFd::as_fd)).chain(entries.iter().map(AsFd::as_fd));
         if let Err(failure) = zygote.send(id, &wanted, &descriptors.collect::<Vec<_>>()) {
@@ -184,6 +198,31 @@ impl Table {
         }
         self.enter(id, slot, None, group, status)?;
         Ok((Some(owner), engines_stream.into()))
+    }
+
+    /// Starts to mount a workspace's image; gives the stream by which its directory comes.
+    pub fn mount(&mut self, id: MountId, image: &Path, scripts: &[String]) -> Result<OwnedFd, Failure> {
+        let (stream, helper) = self.workspaces()?.mount(id, image, scripts)?;
+        self.helpers.push(helper);
+        Ok(stream.into())
+    }
+
+    pub fn unmount(&mut self, id: MountId) {
+        match self.workspaces().and_then(|workspaces| workspaces.unmount(id)) {
+            Ok(helper) => self.helpers.push(helper),
+            Err(failure) => eprintln!("kiln sandbox-spawner: {failure}"),
+        }
+    }
+
+    /// A workspace's files for the program in that slot.
+    fn show(&mut self, mount: MountId, slot: u32) -> Result<OwnedFd, Failure> {
+        let (tree, helper) = self.workspaces()?.show_to(mount, host_ids(slot).1)?;
+        self.helpers.extend(helper);
+        Ok(tree)
+    }
+
+    fn workspaces(&mut self) -> Result<&mut Workspaces, Failure> {
+        self.workspaces.as_mut().ok_or_else(|| Failure::new("workspace", "this host has no disks of their own for workspaces"))
     }
 
     /// Starts a zygote; [`Self::step`] answers when it is ready or has ended.
@@ -196,8 +235,7 @@ impl Table {
         let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
         let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
         let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
-        let plan =
-            zygote::Plan { root: &self.root.path, runner: &self.runner, binds: plan.binds, argv: plan.argv, env: plan.env };
+        let plan = zygote::Plan { root: &self.root.path, binds: plan.binds, argv: plan.argv, env: plan.env };
         self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
         Ok(())
     }
@@ -267,7 +305,6 @@ impl Table {
             }
         }
         self.remains.retain(|group| !group.remove());
-        self.helpers.retain(|helper| !helper.reap());
         let mut answers: Vec<_> = ready.iter().flat_map(|id| self.step_zygote(*id)).collect();
         let over: Vec<_> = self.sandboxes.iter().filter(|(_, s)| s.finishing && s.dead).map(|(id, _)| *id).collect();
         answers.extend(over.into_iter().filter_map(|id| self.remove(id)));
@@ -336,7 +373,7 @@ impl Table {
     }
 
     pub fn has_remains(&self) -> bool {
-        !self.remains.is_empty() || !self.helpers.is_empty()
+        !self.remains.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -438,6 +475,13 @@ fn counters(groups: Option<&Groups>, group: Option<&Group>) -> Counters {
     groups.zip(group).map_or_else(Counters::default, |(groups, group)| groups.counters(group))
 }
 
+/// A stream in which the mount waits to be taken.
+fn send_now(mount: &OwnedFd) -> Result<UnixStream, Failure> {
+    let (socket, own) = UnixStream::pair().step("workspace's socket")?;
+    send_mount(&own, mount).step("workspace's socket")?;
+    Ok(socket)
+}
+
 /// Host ids of a slot: the runner's and the program's.
 fn host_ids(slot: u32) -> (u32, u32) {
     let first = FIRST_HOST_ID + slot * 2;
@@ -469,6 +513,7 @@ fn wanted(slot: u32, memory_disk: Option<u64>, confinement: Confinement) -> Make
         mounts,
         directory: WORKSPACE.to_owned(),
         has_disk: memory_disk.is_none(),
+        script: None,
         runner_id,
         program_id,
         confinement,

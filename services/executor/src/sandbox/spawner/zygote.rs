@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -34,7 +33,6 @@ const MAX_COMPLAINT_BYTES: usize = 2048;
 /// What a zygote is started from.
 pub struct Plan<'a> {
     pub root: &'a Path,
-    pub runner: &'a File,
     pub binds: &'a [Bind],
     pub argv: &'a [String],
     pub env: &'a [(String, String)],
@@ -118,7 +116,8 @@ impl Zygote {
 
     /// What it says next, if anything.
     pub fn receive(&mut self) -> Option<ZygoteReport> {
-        let mut packet = vec![0; MAX_ZYGOTE_PACKET_BYTES];
+        let length = wire::next_length(self.socket.as_fd()).ok()?;
+        let mut packet = vec![0; length.min(MAX_ZYGOTE_PACKET_BYTES)];
         let (count, _) = wire::receive_bytes(self.socket.as_fd(), &mut packet).ok()?;
         let report = serde_json::from_slice(packet.get(..count).unwrap_or_default()).ok()?;
         if let ZygoteReport::Failed { step, detail } = &report {
@@ -171,7 +170,7 @@ fn enter(plan: &Plan<'_>, own: &mut Own) -> Result<Infallible, Failure> {
     change_root(plan.root)?;
     enter_user_namespace(&mut own.status, true)?;
     nix::unistd::chdir(WORKSPACE).step("working directory")?;
-    arrange(plan, own)?;
+    arrange(own)?;
     let text = |text: &str| CString::new(text).step("NUL in an argument");
     let argv = plan.argv.iter().map(|part| text(part)).collect::<Result<Vec<_>, _>>()?;
     let env = plan.env.iter().map(|(name, value)| text(&format!("{name}={value}"))).collect::<Result<Vec<_>, _>>()?;
@@ -180,20 +179,12 @@ fn enter(plan: &Plan<'_>, own: &mut Own) -> Result<Infallible, Failure> {
 }
 
 /// Standard input has ended, output and errors are complaints, all pipes as a program's are. Then come the places of
-/// the program's other two descriptors, the zygote's socket at 5 and the runner's program at 6.
-fn arrange(plan: &Plan<'_>, own: &Own) -> Result<(), Failure> {
+/// the program's other two descriptors, and the zygote's socket at 5.
+fn arrange(own: &Own) -> Result<(), Failure> {
     let (ended, writer) = pipe2(OFlag::O_CLOEXEC).step("standard input")?;
     drop(writer);
     let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).step("placeholder")?;
-    let sources = [
-        ended.as_fd(),
-        own.complaints.as_fd(),
-        own.complaints.as_fd(),
-        null.as_fd(),
-        null.as_fd(),
-        own.socket.as_fd(),
-        plan.runner.as_fd(),
-    ];
+    let sources = [ended.as_fd(), own.complaints.as_fd(), own.complaints.as_fd(), null.as_fd(), null.as_fd(), own.socket.as_fd()];
     // Out of the way of the fixed numbers first: any of these may be one of them. The status goes there too.
     let high = sources.map(child::above).into_iter().collect::<Result<Vec<_>, _>>()?;
     for (number, from) in (0..).zip(&high) {
