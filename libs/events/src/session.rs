@@ -18,6 +18,8 @@ pub struct OpenSession {
 pub enum OpenSessionReply {
     /// It takes cells; by this start of the executor.
     Opened { instance: InstanceId, start: Start },
+    /// Another executor has the files of its workspace.
+    Elsewhere,
     /// In plain words for the user.
     Refused { message: String },
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use kiln_bus::Bus;
-use kiln_domain::ExecutionId;
+use kiln_domain::{Ended, ExecutionId};
 use kiln_events::{Payload, PayloadSource, subject};
 use tokio::io::AsyncReadExt as _;
 
-use crate::sandbox::RunEnd;
+use crate::sandbox::Artifact;
 
 const TRIES: u32 = 5;
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -28,26 +28,29 @@ pub async fn payload(bus: &Bus, source: PayloadSource) -> anyhow::Result<Payload
     Ok(serde_json::from_slice(&body)?)
 }
 
-/// Stores the run's files; those that cannot be stored are taken off its list, which is then said to be truncated.
-pub async fn keep(bus: &Bus, execution: ExecutionId, attempt: u32, end: &mut RunEnd) {
-    for (index, artifact) in end.artifacts.drain(..).enumerate() {
+/// Stores the files that are listed with the end; those that cannot be stored are taken off its list, which is then said to
+/// be truncated.
+pub async fn keep(bus: &Bus, execution: ExecutionId, attempt: u32, ended: &mut Ended, artifacts: Vec<Artifact>) {
+    for (index, artifact) in artifacts.into_iter().enumerate() {
         let name = subject::file_object(execution, attempt, index);
-        if let Err(error) = store(bus, &name, artifact.file).await {
+        if let Err(error) = store(bus, &name, &artifact).await {
             tracing::error!(error = format!("{error:#}"), %execution, "files of the run were not stored");
-            end.ended.files.truncate(index);
-            end.ended.files_truncated = true;
+            ended.files.truncate(index);
+            ended.files_truncated = true;
             return;
         }
     }
 }
 
-async fn store(bus: &Bus, name: &str, file: std::fs::File) -> anyhow::Result<()> {
+async fn store(bus: &Bus, name: &str, artifact: &Artifact) -> anyhow::Result<()> {
     use std::io::{Seek as _, SeekFrom};
     let mut tries = 0;
     loop {
-        let mut again = file.try_clone()?;
+        let mut again = artifact.file.try_clone()?;
         again.seek(SeekFrom::Start(0))?;
-        match bus.put_object(name, &mut tokio::fs::File::from_std(again)).await {
+        // Where others go on working it may grow meanwhile.
+        let mut listed = tokio::fs::File::from_std(again).take(artifact.size_bytes);
+        match bus.put_object(name, &mut listed).await {
             Ok(()) => return Ok(()),
             Err(error) if tries == TRIES => return Err(error.into()),
             Err(error) => tracing::warn!(%error, "a file was not stored; tried again"),

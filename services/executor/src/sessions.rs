@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Message;
 use jiff::Timestamp;
-use kiln_domain::{ReasonCode, SessionId, Start, Status};
+use kiln_domain::{ReasonCode, SessionId, Start, Status, TenantId};
 use kiln_events::{
     AskSession, AskSessionReply, CloseSession, Envelope, Finished, FrameBody, LiveAttempt, LiveSession, OpenSession,
     OpenSessionReply, Payload, SessionEnded, SessionKnown, SessionOrder, SessionQuestion, Task as Attempt, TellSession, subject,
@@ -17,8 +17,11 @@ use tokio::sync::mpsc;
 
 use crate::mask::Mask;
 use crate::output::{OutputLost, OutputPublisher};
-use crate::sandbox::{AskError, CellReport, Question, QuestionKind, Session, SessionControl, SessionEvent, SessionSpec};
+use crate::sandbox::{
+    AskError, CellReport, Question, QuestionKind, Session, SessionControl, SessionEvent, SessionSpec, WorkspaceUse,
+};
 use crate::worker::{ACK_WAIT, MAX_DELIVER, PULL_WAIT, RETRY_AFTER, acknowledge, stream_of};
+use crate::workspaces::{OpenError, Opened};
 use crate::{Executor, files, stdin};
 
 /// Sessions at once: each has a sandbox with a mounted disk.
@@ -163,12 +166,11 @@ impl Executor {
             }
             sessions.insert(id, Entry { live, way: None });
         }
-        let made = self.make_session(&query).await;
-        let session = match made {
-            Ok(session) => session,
-            Err(message) => {
+        let (session, workspace) = match self.make_session(&query).await {
+            Ok(made) => made,
+            Err(reply) => {
                 self.sessions.close(id, ReasonCode::ExecutorLost);
-                return OpenSessionReply::Refused { message };
+                return reply;
             }
         };
         let (cells, receiver) = mpsc::channel(CELLS);
@@ -182,19 +184,37 @@ impl Executor {
             entry.way = Some(Way { control, cells });
         }
         let executor = Arc::clone(self);
-        self.session_tasks.spawn(async move { executor.keep_session(live, session, receiver).await });
+        self.session_tasks.spawn(async move { executor.keep_session(live, session, workspace, receiver).await });
         OpenSessionReply::Opened { instance: self.instance, start }
     }
 
-    async fn make_session(&self, query: &OpenSession) -> Result<Session, String> {
-        let runtime =
-            self.runtimes.resolve(&query.runtime).map_err(|error| format!("The session cannot be started: {error}."))?;
-        let kernel = runtime.kernel.ok_or("This runtime has no sessions.")?;
-        let spec = SessionSpec { tenant: query.tenant_id, env: std::collections::BTreeMap::new(), limits: query.limits };
-        self.sandboxes.open_session(spec, &kernel).await.map_err(|error| {
-            tracing::warn!(%error, session = %query.session_id, "a session could not be made");
-            "No sandbox could be made for it; try again.".to_owned()
-        })
+    /// The session, and the workspace that it is in; or what is answered in their place.
+    async fn make_session(&self, query: &OpenSession) -> Result<(Session, Option<Opened>), OpenSessionReply> {
+        let refused = |message: String| OpenSessionReply::Refused { message };
+        let runtime = self.runtimes.resolve(&query.runtime);
+        let runtime = runtime.map_err(|error| refused(format!("The session cannot be started: {error}.")))?;
+        let kernel = runtime.kernel.ok_or_else(|| refused("This runtime has no sessions.".to_owned()))?;
+        let workspace = match self.workspace_of(query.tenant_id, query.workspace_id).await {
+            Ok(workspace) => workspace,
+            Err(OpenError::Elsewhere(_)) => return Err(OpenSessionReply::Elsewhere),
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), session = %query.session_id, "a session's workspace cannot be had");
+                return Err(refused("Its workspace cannot be had now; try again.".to_owned()));
+            }
+        };
+        let spec = SessionSpec {
+            tenant: query.tenant_id,
+            env: std::collections::BTreeMap::new(),
+            limits: query.limits,
+            workspace: workspace.as_ref().map(WorkspaceUse::from),
+        };
+        match self.sandboxes.open_session(spec, &kernel).await {
+            Ok(session) => Ok((session, workspace)),
+            Err(error) => {
+                tracing::warn!(%error, session = %query.session_id, "a session could not be made");
+                Err(refused("No sandbox could be made for it; try again.".to_owned()))
+            }
+        }
     }
 
     async fn tell_session(&self, query: TellSession) -> SessionKnown {
@@ -278,7 +298,13 @@ impl Executor {
     }
 
     /// One session from its first cell to its end.
-    async fn keep_session(self: Arc<Self>, live: LiveSession, mut session: Session, mut cells: mpsc::Receiver<CellTask>) {
+    async fn keep_session(
+        self: Arc<Self>,
+        live: LiveSession,
+        mut session: Session,
+        workspace: Option<Opened>,
+        mut cells: mpsc::Receiver<CellTask>,
+    ) {
         let isolation = session.isolation.clone();
         loop {
             let task = tokio::select! {
@@ -296,7 +322,9 @@ impl Executor {
                 },
             };
             let Some(task) = task else { break };
-            if !self.cell(task, &mut session, &isolation).await {
+            let goes_on = self.cell(task, &mut session, &isolation).await;
+            self.report_use(live.tenant_id, workspace.as_ref()).await;
+            if !goes_on {
                 break;
             }
         }
@@ -309,6 +337,15 @@ impl Executor {
         }
         if ended_itself {
             self.tell_ended(live).await;
+        }
+        // What it left running between its cells may have written as well.
+        self.report_use(live.tenant_id, workspace.as_ref()).await;
+    }
+
+    /// Tells what the session's workspace takes, if it has one.
+    async fn report_use(&self, tenant: TenantId, workspace: Option<&Opened>) {
+        if let Some(Opened { record, workspace }) = workspace {
+            self.workspaces.report(tenant, record.id, workspace).await;
         }
     }
 
@@ -389,7 +426,11 @@ impl Executor {
                 Some(SessionEvent::Display(document)) => output.send(FrameBody::Display { output: document }).await?,
                 // Of an end before this cell began.
                 Some(SessionEvent::Restarted) => {}
-                Some(SessionEvent::CellEnded(report)) => return Ok((*report, false)),
+                Some(SessionEvent::CellEnded(mut report)) => {
+                    let artifacts = std::mem::take(&mut report.artifacts);
+                    files::keep(&self.bus, attempt.execution_id, attempt.attempt, &mut report.ended, artifacts).await;
+                    return Ok((*report, false));
+                }
                 Some(SessionEvent::Closed) | None => return Ok((self.lost_cell(), true)),
             }
         }
@@ -397,7 +438,7 @@ impl Executor {
 
     fn lost_cell(&self) -> CellReport {
         let end = self.broken("The session ended while the cell ran.");
-        CellReport { ended: end.ended, started_at: end.started_at, finished_at: end.finished_at }
+        CellReport { ended: end.ended, artifacts: Vec::new(), started_at: end.started_at, finished_at: end.finished_at }
     }
 
     /// Says that a session is over; should nobody hear it, its lease runs out.

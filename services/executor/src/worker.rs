@@ -8,7 +8,7 @@ use async_nats::jetstream::AckKind;
 use async_nats::jetstream::message::Message;
 use jiff::Timestamp;
 use kiln_bus::Consumer;
-use kiln_domain::{Ended, Reason, ReasonCode, Start, Status, TenantId, Usage};
+use kiln_domain::{Ended, Reason, ReasonCode, Start, Status, TenantId, Usage, WorkspaceId};
 use kiln_events::{
     AttemptSecrets, Claim, ClaimReply, Envelope, Finished, FrameBody, LiveAttempt, Payload, ResolveSecretsReply,
     Stream as OutputStream, Task as Attempt, subject,
@@ -108,7 +108,7 @@ impl Executor {
             }
         };
         let live = LiveAttempt { tenant_id: tenant, execution_id: attempt.execution_id, attempt: attempt.attempt };
-        let workspace = match self.workspace_of(tenant, &attempt).await {
+        let workspace = match self.workspace_of(tenant, attempt.workspace_id).await {
             Ok(workspace) => workspace,
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), execution = %attempt.execution_id, "its workspace cannot be had here; it is delivered again");
@@ -147,9 +147,9 @@ impl Executor {
         Box::pin(self.attempt(tenant, attempt, ready, &entry, output, workspace)).await;
     }
 
-    /// The workspace that the run is to be in, mounted.
-    async fn workspace_of(&self, tenant: TenantId, attempt: &Attempt) -> Result<Option<Opened>, OpenError> {
-        match attempt.workspace_id {
+    /// The workspace that a run or a session is to be in, mounted.
+    pub async fn workspace_of(&self, tenant: TenantId, id: Option<WorkspaceId>) -> Result<Option<Opened>, OpenError> {
+        match id {
             Some(workspace) => self.workspaces.mount_for_run(tenant, workspace).await.map(Some),
             None => Ok(None),
         }
@@ -295,7 +295,8 @@ impl Executor {
                 }
                 Some(RunEvent::Display(document)) => output.send(FrameBody::Display { output: document }).await?,
                 Some(RunEvent::Ended(mut end)) => {
-                    files::keep(&self.bus, attempt.execution_id, attempt.attempt, &mut end).await;
+                    let artifacts = std::mem::take(&mut end.artifacts);
+                    files::keep(&self.bus, attempt.execution_id, attempt.attempt, &mut end.ended, artifacts).await;
                     return Ok(*end);
                 }
                 None => return Ok(self.broken("The sandbox broke while the program ran.")),
@@ -322,11 +323,7 @@ impl Executor {
             interactive: attempt.interactive,
             files: payload.files.into_iter().map(|file| InputFile { path: file.path, content: file.content }).collect(),
             limits: attempt.limits,
-            workspace: workspace.map(|Opened { record, workspace }| WorkspaceUse {
-                workspace: Arc::clone(workspace),
-                quota_bytes: record.quota_bytes,
-                max_file_bytes: record.max_file_bytes,
-            }),
+            workspace: workspace.map(WorkspaceUse::from),
         };
         self.sandboxes.ready(spec, &runtime.command).await
     }

@@ -101,10 +101,12 @@ impl Fleet {
         self.free(now) > 0 && self.lock().values().any(|member| member.is_live(now) && member.runtimes.contains(runtime))
     }
 
-    /// The executor for one more session of this runtime: the one with the fewest. Noted until its next call.
-    pub fn place_session(&self, runtime: &str, now: Instant) -> Option<String> {
+    /// The executor for one more session of this runtime: the one with the fewest, but none of those passed over. Noted
+    /// until its next call.
+    pub fn place_session(&self, runtime: &str, passed_over: &[String], now: Instant) -> Option<String> {
         let mut executors = self.lock();
-        let fitting = executors.iter_mut().filter(|(_, member)| member.is_live(now) && member.runtimes.contains(runtime));
+        let offers = |member: &Member| member.is_live(now) && member.runtimes.contains(runtime);
+        let fitting = executors.iter_mut().filter(|(id, member)| offers(member) && !passed_over.contains(id));
         let (id, member) = fitting.min_by_key(|(id, member)| (member.sessions, (*id).clone()))?;
         member.sessions += 1;
         Some(id.clone())
@@ -216,6 +218,19 @@ mod tests {
         assert_eq!(used(&one, now + SILENT_AFTER / 2), 1500);
         assert_eq!(used(&other, now + SILENT_AFTER), 800);
         assert_eq!(used(&Heartbeat { running: Vec::new(), ..one }, now), 0, "tenants that it does not run");
+    }
+
+    #[test]
+    fn sessions_are_spread_and_none_goes_where_it_was_sent_away() {
+        let (fleet, now) = (Fleet::default(), Instant::now());
+        for name in ["one", "other"] {
+            fleet.heard(&Heartbeat { executor_id: name.to_owned(), ..call(InstanceId::generate(), 2) }, now);
+        }
+        let place = |passed_over: &[String]| fleet.place_session("python3.13", passed_over, now);
+        assert_eq!(place(&[]).as_deref(), Some("one"));
+        assert_eq!(place(&[]).as_deref(), Some("other"));
+        assert_eq!(place(&["one".to_owned()]).as_deref(), Some("other"));
+        assert_eq!(place(&["one".to_owned(), "other".to_owned()]), None);
     }
 
     #[test]

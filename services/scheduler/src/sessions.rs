@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::admission::{Ceilings, Quota, admit};
 use crate::finisher::verdict;
+use crate::routes::NO_WORKSPACE;
 use crate::store::{self, NewSession, SessionRow};
 use crate::{Scheduler, accept};
 
@@ -104,6 +105,11 @@ impl Scheduler {
         if count >= most {
             return Err(Problem::too_many("max_sessions", format!("This tenant may have {most} sessions open."), 5));
         }
+        if let Some(workspace) = new.workspace_id
+            && !store::hold_workspace(&mut tx, workspace).await?
+        {
+            return Err(Problem::invalid_field("/workspace_id", NO_WORKSPACE));
+        }
         let limits = quota.ceilings.lower(new.limits);
         store::insert_session(&mut tx, &NewSession { limits, name: new.name.clone(), runtime: new.runtime.clone(), ..*new })
             .await
@@ -114,17 +120,27 @@ impl Scheduler {
     }
 
     async fn open_somewhere(&self, new: &NewSession, limits: Limits) -> Result<(String, kiln_domain::InstanceId), String> {
-        let nobody = || "No executor offers this runtime now; try again.".to_owned();
-        let executor = self.fleet.place_session(&new.runtime, Instant::now()).ok_or_else(nobody)?;
-        let open =
-            OpenSession { tenant_id: new.tenant, session_id: new.id, runtime: new.runtime.clone(), limits, workspace_id: None };
-        match self.bus.request(&subject::control(&executor, "session_open"), &open, OPEN_DEADLINE).await {
-            Ok(OpenSessionReply::Opened { instance, .. }) => Ok((executor, instance)),
-            Ok(OpenSessionReply::Refused { message }) => Err(message),
-            Err(error) => {
-                tracing::warn!(%error, executor, "a session was not opened");
-                self.tell_closed(&executor, new.id, ReasonCode::ExecutorLost).await;
-                Err("The session could not be started; try again.".to_owned())
+        let open = OpenSession {
+            tenant_id: new.tenant,
+            session_id: new.id,
+            runtime: new.runtime.clone(),
+            limits,
+            workspace_id: new.workspace_id,
+        };
+        let mut passed_over = Vec::new();
+        loop {
+            let Some(executor) = self.fleet.place_session(&new.runtime, &passed_over, Instant::now()) else {
+                return Err(nobody(&passed_over).to_owned());
+            };
+            match self.bus.request(&subject::control(&executor, "session_open"), &open, OPEN_DEADLINE).await {
+                Ok(OpenSessionReply::Opened { instance, .. }) => return Ok((executor, instance)),
+                Ok(OpenSessionReply::Elsewhere) => passed_over.push(executor),
+                Ok(OpenSessionReply::Refused { message }) => return Err(message),
+                Err(error) => {
+                    tracing::warn!(%error, executor, "a session was not opened");
+                    self.tell_closed(&executor, new.id, ReasonCode::ExecutorLost).await;
+                    return Err("The session could not be started; try again.".to_owned());
+                }
             }
         }
     }
@@ -226,6 +242,15 @@ impl Scheduler {
         let mut tx = self.database.system().await?;
         store::delete_session(&mut tx, tenant, id).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+/// Why no executor takes a session, where these do not have its workspace.
+fn nobody(passed_over: &[String]) -> &'static str {
+    if passed_over.is_empty() {
+        "No executor offers this runtime now; try again."
+    } else {
+        "The executor that has the files of its workspace is not there now; try again."
     }
 }
 

@@ -44,7 +44,7 @@ struct Rule {
 }
 
 impl Permission {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ExecutionsRead,
         Self::ExecutionsWrite,
         Self::ExecutionsManage,

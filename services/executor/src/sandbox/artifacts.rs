@@ -1,4 +1,4 @@
-//! Files out of a working directory, after every process of its run is dead.
+//! Files out of a working directory, after every process of its run is dead, or after a session's cell.
 
 use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -18,17 +18,19 @@ const MAX_TOTAL_BYTES: u64 = 50 * 1024 * 1024;
 /// Directories below directories that are looked into.
 const MAX_DEPTH: usize = 64;
 
-/// What a run left, in the order of its names.
+/// What a run or a cell left, in the order of its names.
 #[derive(Debug, Default)]
 pub struct Harvest {
     pub artifacts: Vec<Artifact>,
+    /// The same, as they were then.
+    pub versions: Written,
     /// There was more than may be kept.
     pub truncated: bool,
     total_bytes: u64,
     since: Option<Since>,
 }
 
-/// A moment by the clock that file systems use: what has changed in a workspace since is what a run changed there.
+/// A moment by the clock that file systems use: what has changed since in a directory that lives on is what a run or a cell changed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Since(i64, i64);
 
@@ -54,7 +56,7 @@ pub fn collect(directory: BorrowedFd<'_>, written: &Written, since: Option<Since
     let mut waiting = vec![PathBuf::new()];
     while let Some(path) = waiting.pop() {
         let mut deeper = match harvest.look_into(directory, &path, written) {
-            // In a workspace others go on working: what has gone meanwhile is not listed.
+            // Others go on working there: what has gone meanwhile is not listed.
             Err(error) if since.is_some() && has_gone(&error) => continue,
             Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => {
                 harvest.truncated = true;
@@ -107,7 +109,6 @@ impl Harvest {
         let Some(since) = self.since else { return Ok(true) };
         match entry.metadata() {
             Ok(metadata) => Ok(since.includes(&metadata) && !script::is_place(&metadata)),
-            // Others work in a workspace at the same time.
             Err(error) if has_gone(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -117,7 +118,8 @@ impl Harvest {
         let Some(name) = path.file_name() else { return Ok(()) };
         let file = File::from(open_below(parent, Path::new(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK, Mode::empty())?);
         let metadata = file.metadata()?;
-        if !metadata.is_file() || written.get(path) == Some(&Version::of(&metadata)) {
+        let version = Version::of(&metadata);
+        if !metadata.is_file() || written.get(path) == Some(&version) {
             return Ok(());
         }
         let size_bytes = metadata.len();
@@ -126,6 +128,7 @@ impl Harvest {
             return Ok(());
         }
         self.total_bytes += size_bytes;
+        self.versions.insert(path.to_owned(), version);
         self.artifacts.push(Artifact { path: shown(path), size_bytes, file });
         Ok(())
     }

@@ -13,12 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use super::artifacts::Since;
 use super::client::Spawner;
-use super::controls::{confinement, file_bytes};
+use super::controls::confinement;
 use super::imports::tier_for;
 use super::pool::{Key, Pool};
 use super::prepared::{Maker, Prepared};
 use super::spawner::{OWN_DIRECTORIES, WORKSPACE};
-use super::wire::{Failure, Omitted, Request, Shown};
+use super::wire::{Failure, Omitted, Request};
 use super::workspace::{Script, WorkspaceUse};
 use super::zygotes::{ZygoteKey, Zygotes};
 use super::{
@@ -27,9 +27,6 @@ use super::{
 
 /// How long everything may take to end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15);
-
-/// A workspace with no more room than this is full: the file system may keep a few blocks for its own tables.
-const NEARLY_BYTES: u64 = 256 << 10;
 
 /// What every program finds in its environment; the runtime's and the run's own variables override it.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -223,7 +220,7 @@ impl Sandboxes {
                 (blocking(move || Ok(files::write(directory.as_fd(), owner, &inputs)?)).await?, None)
             }
             Some(used) => {
-                limits.disk_bytes = used.used.quota_bytes.saturating_sub(NEARLY_BYTES);
+                limits.disk_bytes = used.used.full_bytes();
                 blocking(move || {
                     script::write(directory.as_fd(), owner, &script.path, &script.content)?;
                     used.give(&spec.files)
@@ -267,10 +264,17 @@ impl Sandboxes {
     ) -> Result<(Prepared, Program), SandboxError> {
         check_env(&spec.env)?;
         let mut key = Key::cold(kernel.roots.clone(), spec.limits.disk_bytes);
+        let mut beside = Some(BTreeSet::new());
+        if let Some(used) = spec.workspace.clone() {
+            (key.workspace, key.file_bytes) = (Some(used.shown(None)), used.file_bytes());
+            beside = blocking(move || modules(&used)).await?;
+        }
         if !kernel.tiers.is_empty() && !is_read_at_start(&spec.env) {
             let tenant = self.0.separate_tenants.then_some(spec.tenant);
-            let zygote = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant };
-            key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
+            let zygote_key = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant };
+            let zygote = self.0.maker.zygotes.get(&zygote_key);
+            let zygote = zygote.filter(|zygote| !shadows(beside.as_ref(), |name| zygote.has_imported(name)));
+            key.zygote = zygote.map(|_| zygote_key);
         }
         let program = self.program_of(kernel, &[], &spec.env, &spec.limits, key.file_bytes);
         let program = Program { session: true, ..program };
@@ -338,8 +342,8 @@ impl Engine {
     fn key(&self, spec: &RunSpec, runtime: &Arc<RuntimeCommand>, used: Option<&InUse>) -> Key {
         let mut key = Key::cold(runtime.roots.clone(), spec.limits.disk_bytes);
         if let Some(used) = used {
-            key.workspace = Some(used.shown(&runtime.script_name));
-            key.file_bytes = used.file_bytes();
+            key.workspace = Some(used.used.shown(Some(&runtime.script_name)));
+            key.file_bytes = used.used.file_bytes();
         }
         if !fits_waiting(spec, runtime) {
             return key;
@@ -350,7 +354,8 @@ impl Engine {
         let found = lighter.find_map(|zygote_key| Some((self.maker.zygotes.get(&zygote_key)?, zygote_key)));
         let Some((zygote, zygote_key)) = found else { return key };
         let passed_over = spec.files.iter().any(|file| zygote.has_imported(module_name(&file.path)));
-        let passed_over = passed_over || used.is_some_and(|used| used.has_any_module(|name| zygote.has_imported(name)));
+        let passed_over =
+            passed_over || used.is_some_and(|used| shadows(used.modules.as_ref(), |name| zygote.has_imported(name)));
         if passed_over { key } else { Key { zygote: Some(zygote_key), ..key } }
     }
 
@@ -381,21 +386,8 @@ impl InUse {
                 failed(&errno)
             }
         })?;
-        let modules = used.workspace.modules().map_err(|error| failed(&error))?;
+        let modules = modules(&used)?;
         Ok(Self { used, script: placed, modules })
-    }
-
-    fn shown(&self, script: &str) -> Shown {
-        Shown { mount: self.used.workspace.mount(), script: Some(script.to_owned()) }
-    }
-
-    fn file_bytes(&self) -> u64 {
-        self.used.max_file_bytes.unwrap_or_else(|| file_bytes(self.used.quota_bytes))
-    }
-
-    /// Whether a file or directory here may be meant by an import of one of these modules.
-    fn has_any_module(&self, imported: impl Fn(&str) -> bool) -> bool {
-        self.modules.as_ref().is_none_or(|modules| modules.iter().any(|module| imported(module)))
     }
 
     /// Puts the run's files there, in place of any of the same names. What changes from now on is the run's doing.
@@ -405,6 +397,16 @@ impl InUse {
         let since = Since::now().map_err(|errno| SandboxError::Unavailable(Failure::new("clock", errno)))?;
         Ok((written, Some(run::InWorkspace { workspace, script: self.script, since })))
     }
+}
+
+/// Top-level modules that the workspace has; none when there are too many names to tell.
+fn modules(used: &WorkspaceUse) -> Result<Option<BTreeSet<String>>, SandboxError> {
+    used.workspace.modules().map_err(|error| SandboxError::Unavailable(Failure::new("workspace", error)))
+}
+
+/// Whether one of these, beside the program, may be meant by an import of a module that a zygote has imported.
+fn shadows(modules: Option<&BTreeSet<String>>, imported: impl Fn(&str) -> bool) -> bool {
+    modules.is_none_or(|modules| modules.iter().any(|module| imported(module)))
 }
 
 /// Does what touches files where blocking is allowed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use kiln_domain::{Limits, OutputFile, ReasonCode, Start};
+use kiln_domain::{Ended, Limits, OutputFile, ReasonCode, Start};
 use kiln_runner_protocol::dialogue::{RunReport, Running, Step};
 use kiln_runner_protocol::{Command, Exit, STDIN_WINDOW_BYTES};
 use tokio::sync::{Semaphore, mpsc};
@@ -21,7 +21,7 @@ use super::stdin::{Feed, write};
 use super::verdict::{Evidence, Killed, verdict};
 use super::wire::Counters;
 use super::workspace::{Script, Workspace};
-use super::{InputError, Run, RunEnd, RunEvent};
+use super::{Artifact, InputError, Run, RunEnd, RunEvent};
 
 /// Events that may wait for who takes them; then the program blocks.
 const EVENTS: usize = 16;
@@ -306,17 +306,8 @@ impl After {
         }));
         let evidence = Evidence { exit: exit.as_deref(), counters, killed, cancelled, limits: about.limits, wall };
         let mut ended = verdict(&evidence);
-        let listed = |file: &super::Artifact| OutputFile { path: file.path.clone(), size_bytes: file.size_bytes };
-        ended.files = harvest.artifacts.iter().map(listed).collect();
-        ended.files_truncated = harvest.truncated;
-        RunEnd {
-            ended,
-            artifacts: harvest.artifacts,
-            started_at,
-            finished_at: Timestamp::now(),
-            start: about.start,
-            isolation: about.isolation,
-        }
+        let artifacts = list(harvest, &mut ended);
+        RunEnd { ended, artifacts, started_at, finished_at: Timestamp::now(), start: about.start, isolation: about.isolation }
     }
 }
 
@@ -330,12 +321,21 @@ async fn finish(lease: super::prepared::Lease, over: bool) -> Counters {
     }
 }
 
-async fn gather(directory: Arc<std::os::fd::OwnedFd>, written: Written, since: Option<Since>) -> Harvest {
+/// Lists the files with the end, and gives them.
+pub fn list(harvest: Harvest, ended: &mut Ended) -> Vec<Artifact> {
+    let listed = |file: &Artifact| OutputFile { path: file.path.clone(), size_bytes: file.size_bytes };
+    ended.files = harvest.artifacts.iter().map(listed).collect();
+    ended.files_truncated = harvest.truncated;
+    harvest.artifacts
+}
+
+/// Collects files where blocking is allowed, see [`collect`].
+pub async fn gather(directory: Arc<std::os::fd::OwnedFd>, written: Written, since: Option<Since>) -> Harvest {
     let gathered = tokio::task::spawn_blocking(move || collect(directory.as_fd(), &written, since)).await;
     match gathered.map_err(std::io::Error::other).and_then(|harvest| harvest) {
         Ok(harvest) => harvest,
         Err(error) => {
-            tracing::error!(%error, "a run's files could not be collected");
+            tracing::error!(%error, "files could not be collected");
             Harvest::unknown()
         }
     }

@@ -15,12 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::artifacts::{Harvest, Since};
 use super::cell_verdict::{CellEvidence, cell_verdict};
 use super::engine::Sandboxes;
+use super::files::Written;
 use super::prepared::{Lease, Meter, Reader, Started, abandon};
-use super::run::display;
+use super::run::{display, gather, list};
 use super::wire::Counters;
-use super::{InputError, RuntimeCommand, SandboxError};
+use super::{Artifact, InputError, RuntimeCommand, SandboxError, WorkspaceUse};
 
 /// Events that may wait for who takes them; then the cell blocks.
 const EVENTS: usize = 16;
@@ -39,6 +41,8 @@ pub struct SessionSpec {
     pub tenant: TenantId,
     pub env: std::collections::BTreeMap<String, String>,
     pub limits: Limits,
+    /// The working directory, when it is one that lives on.
+    pub workspace: Option<WorkspaceUse>,
 }
 
 /// A session that takes cells. Dropping the events kills it.
@@ -71,6 +75,8 @@ pub enum SessionEvent {
 #[derive(Debug)]
 pub struct CellReport {
     pub ended: Ended,
+    /// In the order of `ended.files`. They are read before the next cell, or the end of the session may take them away.
+    pub artifacts: Vec<Artifact>,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
 }
@@ -97,6 +103,8 @@ struct Shared {
 #[derive(Debug)]
 struct CellState {
     began: Timestamp,
+    /// What has changed in the working directory since is what it changed.
+    since: Option<Since>,
     limits: Limits,
     /// Credit for its standard input; none when it has none.
     input: Option<Arc<Semaphore>>,
@@ -121,13 +129,19 @@ impl Sandboxes {
         let start = prepared.start_kind();
         let started = prepared.start(program).await?;
         let (tasks, isolation) = (self.tasks().clone(), self.isolation().tier.clone());
-        begin(started, start, isolation, &tasks).await
+        begin(started, start, isolation, spec.workspace, &tasks).await
     }
 }
 
-async fn begin(started: Started, start: Start, isolation: String, tasks: &TaskTracker) -> Result<Session, SandboxError> {
+async fn begin(
+    started: Started,
+    start: Start,
+    isolation: String,
+    used: Option<WorkspaceUse>,
+    tasks: &TaskTracker,
+) -> Result<Session, SandboxError> {
     let runner = |what: &str| SandboxError::Runner(what.to_owned());
-    let Started { lease, workspace, mut reader, writer, running, .. } = started;
+    let Started { lease, workspace: directory, mut reader, writer, running, .. } = started;
     let ready = async {
         let mut running = running;
         loop {
@@ -151,7 +165,16 @@ async fn begin(started: Started, start: Start, isolation: String, tasks: &TaskTr
     let control = SessionControl { commands, shared: Arc::default(), close: CancellationToken::new(), meter: lease.meter() };
     let over = CancellationToken::new();
     tasks.spawn(write(writer, commands_receiver, over.clone()));
-    let keeper = Keeper { reader, events, control: control.clone(), lease, workspace, _over: over.drop_guard() };
+    let keeper = Keeper {
+        reader,
+        events,
+        control: control.clone(),
+        lease,
+        directory,
+        used,
+        told: Written::new(),
+        _over: over.drop_guard(),
+    };
     tasks.spawn(keeper.keep(running));
     Ok(Session { events: receiver, control, start, isolation })
 }
@@ -178,6 +201,7 @@ impl SessionControl {
         let allowed = Duration::from_millis(limits.timeout_ms);
         let state = CellState {
             began: Timestamp::now(),
+            since: Since::now().ok(),
             limits,
             input: interactive.then(|| Arc::new(Semaphore::new(STDIN_WINDOW_BYTES))),
             cause: None,
@@ -286,7 +310,12 @@ struct Keeper {
     events: mpsc::Sender<SessionEvent>,
     control: SessionControl,
     lease: Lease,
-    workspace: Arc<std::os::fd::OwnedFd>,
+    /// The working directory.
+    directory: Arc<std::os::fd::OwnedFd>,
+    /// The workspace that it is, if it is one.
+    used: Option<WorkspaceUse>,
+    /// The files of the last cell, as they were told: its last change may be in the same tick as the next cell's start.
+    told: Written,
     /// Ends the writing side with this one.
     _over: tokio_util::sync::DropGuard,
 }
@@ -300,13 +329,15 @@ impl Keeper {
             self.report(cell, None).await;
         }
         self.control.shared().questions.clear();
-        let Self { events, lease, workspace, .. } = self;
+        let Self { events, lease, directory, used, told, .. } = self;
         if let Err(failure) = lease.finish(false).await {
             tracing::error!(%failure, "a session's sandbox could not be removed");
         }
+        // A workspace lives on, and files of the last cell may still be read.
+        let held = used.is_some() || !told.is_empty();
         drop(tokio::task::spawn_blocking(move || {
-            abandon(&workspace, false);
-            drop(workspace);
+            abandon(&directory, held);
+            drop((directory, used));
         }));
         // A session that nobody watches any more has been removed all the same.
         let _ = events.send(SessionEvent::Closed).await;
@@ -397,7 +428,7 @@ impl Keeper {
         }
     }
 
-    async fn report(&self, cell: CellState, end: Option<&CellEnd>) {
+    async fn report(&mut self, cell: CellState, end: Option<&CellEnd>) {
         let after = self.control.count().await;
         let before = std::mem::replace(&mut self.control.shared().counted, after);
         if let Some(credit) = &cell.input {
@@ -405,9 +436,23 @@ impl Keeper {
         }
         let finished_at = Timestamp::now();
         let wall = finished_at.duration_since(cell.began).unsigned_abs();
-        let evidence = CellEvidence { end, before, after, cause: cell.cause, limits: cell.limits, wall };
-        let report = CellReport { ended: cell_verdict(&evidence), started_at: cell.began, finished_at };
+        let disk_bytes = self.used.as_ref().map_or(cell.limits.disk_bytes, WorkspaceUse::full_bytes);
+        let limits = Limits { disk_bytes, ..cell.limits };
+        let mut ended = cell_verdict(&CellEvidence { end, before, after, cause: cell.cause, limits, wall });
+        let mut harvest = self.harvest(cell.since).await;
+        self.told = std::mem::take(&mut harvest.versions);
+        let artifacts = list(harvest, &mut ended);
+        let report = CellReport { ended, artifacts, started_at: cell.began, finished_at };
         let _ = self.events.send(SessionEvent::CellEnded(Box::new(report))).await;
+    }
+
+    /// The files that the cell left. What its threads and children do to them later is another cell's affair.
+    async fn harvest(&mut self, since: Option<Since>) -> Harvest {
+        let directory = self.used.as_ref().map_or_else(|| Arc::clone(&self.directory), |used| used.workspace.files());
+        match since {
+            Some(since) => gather(directory, std::mem::take(&mut self.told), Some(since)).await,
+            None => Harvest::unknown(),
+        }
     }
 }
 

@@ -17,15 +17,18 @@ use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, unlinkat};
 
 use super::client::Spawner;
+use super::controls::file_bytes;
 use super::files::{make_directories, open_below};
 use super::spawner::{FILES, FILES_ID, INCOMING};
-use super::wire::{Failure, MountId};
+use super::wire::{Failure, MountId, Shown};
 use super::{SandboxError, Sandboxes, script, trash};
 
 /// Names that programs are called by, see [`script`].
 const SCRIPTS: [&str; 3] = ["main.py", "main.sh", "main.js"];
 /// What `st_blocks` counts in (POSIX leaves it open, Linux has 512).
 const STATUS_BLOCK: u64 = 512;
+/// A workspace with no more room than this is full: the file system may keep a few blocks for its own tables.
+const NEARLY_BYTES: u64 = 256 << 10;
 /// Names looked at for modules that a program would find beside it.
 const MAX_NAMES: usize = 10_000;
 
@@ -43,7 +46,7 @@ pub struct Workspace {
     told_bytes: tokio::sync::Mutex<Option<u64>>,
 }
 
-/// A workspace as a run is given it.
+/// A workspace as a run or a session is given it.
 #[derive(Clone)]
 pub struct WorkspaceUse {
     pub workspace: Arc<Workspace>,
@@ -56,6 +59,23 @@ pub struct WorkspaceUse {
 impl std::fmt::Debug for WorkspaceUse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WorkspaceUse").field("max_file_bytes", &self.max_file_bytes).finish_non_exhaustive()
+    }
+}
+
+impl WorkspaceUse {
+    /// As a sandbox sees it, with its program mounted over that name where it has one.
+    pub(super) fn shown(&self, script: Option<&str>) -> Shown {
+        Shown { mount: self.workspace.mount(), script: script.map(str::to_owned) }
+    }
+
+    /// Largest single file that a program may write.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.max_file_bytes.unwrap_or_else(|| file_bytes(self.quota_bytes))
+    }
+
+    /// With so much in it, it is full.
+    pub(super) fn full_bytes(&self) -> u64 {
+        self.quota_bytes.saturating_sub(NEARLY_BYTES)
     }
 }
 

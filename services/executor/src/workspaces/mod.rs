@@ -27,7 +27,7 @@ use uuid::Uuid;
 pub use path::WorkspacePath;
 pub use tree::{Entry, TreeError, find, list, make_directory, move_to, open_file, remove_entry};
 
-use crate::sandbox::{Sandboxes, Workspace};
+use crate::sandbox::{Sandboxes, Workspace, WorkspaceUse};
 use image::Tools;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -74,6 +74,13 @@ struct Mounted {
 pub struct Opened {
     pub record: WorkspaceRecord,
     pub workspace: Arc<Workspace>,
+}
+
+impl From<&Opened> for WorkspaceUse {
+    fn from(Opened { record, workspace }: &Opened) -> Self {
+        let (quota_bytes, max_file_bytes) = (record.quota_bytes, record.max_file_bytes);
+        Self { workspace: Arc::clone(workspace), quota_bytes, max_file_bytes }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +168,7 @@ impl Workspaces {
         Ok(Opened { record, workspace })
     }
 
-    /// The same for a run, which keeps its workspace from being deleted: one that is mounted already is not asked about.
+    /// The same for a run or a session, which keeps its workspace from being deleted: one that is mounted already is not asked about.
     pub async fn mount_for_run(&self, tenant: TenantId, id: WorkspaceId) -> Result<Opened, OpenError> {
         let slot = self.slots().get(&id).cloned();
         if let Some(slot) = slot

@@ -49,7 +49,8 @@ impl Talk {
 
     pub async fn with(fixture: &Fixture, kernel: &Arc<RuntimeCommand>, limits: Limits) -> Self {
         fixture.sandboxes.prepare_session(kernel, &limits).await;
-        let spec = SessionSpec { tenant: TenantId::generate(), env: std::collections::BTreeMap::new(), limits };
+        let (tenant, env) = (TenantId::generate(), std::collections::BTreeMap::new());
+        let spec = SessionSpec { tenant, env, limits, workspace: None };
         Self(fixture.sandboxes.open_session(spec, kernel).await.unwrap())
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use kiln_db::TenantTx;
-use kiln_domain::{InstanceId, SessionId, TenantId};
+use kiln_domain::{InstanceId, SessionId, TenantId, WorkspaceId};
 use kiln_events::LiveSession;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -37,6 +37,7 @@ pub struct NewSession {
     pub name: String,
     pub runtime: String,
     pub limits: kiln_domain::Limits,
+    pub workspace_id: Option<WorkspaceId>,
     pub idle_timeout_ms: i64,
     pub created_at: Timestamp,
 }
@@ -67,14 +68,15 @@ macro_rules! session_query {
 pub async fn insert_session(tx: &mut TenantTx, new: &NewSession) -> anyhow::Result<()> {
     sqlx::query!(
         "INSERT INTO scheduler.session
-            (id, tenant_id, created_by, name, runtime, limits, idle_timeout_ms, state, created_at, last_active_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'starting', $8, $8)",
+            (id, tenant_id, created_by, name, runtime, limits, workspace_id, idle_timeout_ms, state, created_at, last_active_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'starting', $9, $9)",
         new.id.0,
         new.tenant.0,
         new.created_by,
         new.name,
         new.runtime,
         serde_json::to_value(new.limits)?,
+        new.workspace_id.map(|workspace| workspace.0),
         new.idle_timeout_ms,
         new.created_at.to_sqlx() as _,
     )

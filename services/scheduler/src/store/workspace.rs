@@ -235,14 +235,16 @@ pub async fn change_workspace(tx: &mut TenantTx, change: &ChangeWorkspace) -> Re
 /// Removes the row unless something that has not ended needs it; whether it was removed.
 pub async fn delete_workspace(tx: &mut TenantTx, id: WorkspaceId) -> Result<bool, sqlx::Error> {
     let tenant = tx.tenant().0;
-    // First the row, against which an execution that comes in now has to wait, then the look.
+    // First the row, against which an execution or a session that comes in now has to wait, then the look.
     sqlx::query!("SELECT id FROM scheduler.workspace WHERE tenant_id = $1 AND id = $2 FOR UPDATE", tenant, id.0)
         .fetch_optional(&mut **tx)
         .await?;
     let done = sqlx::query!(
         "DELETE FROM scheduler.workspace AS w WHERE tenant_id = $1 AND id = $2 AND NOT EXISTS (
             SELECT FROM scheduler.execution AS e
-            WHERE e.workspace_id = $2 AND e.tenant_id = $1 AND e.state IN ('queued', 'dispatched', 'running'))",
+            WHERE e.workspace_id = $2 AND e.tenant_id = $1 AND e.state IN ('queued', 'dispatched', 'running'))
+         AND NOT EXISTS (
+            SELECT FROM scheduler.session AS s WHERE s.workspace_id = $2 AND s.tenant_id = $1 AND s.state <> 'closed')",
         tenant,
         id.0
     )

@@ -29,6 +29,7 @@ mod refresh;
 mod retry;
 mod runtimes;
 mod secrets;
+mod session_files;
 mod sessions;
 mod sign_ins;
 mod signup;

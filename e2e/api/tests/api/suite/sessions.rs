@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{SOON, visit};
 
 /// A session of the default runtime.
-async fn open(tenant: &Tenant) -> String {
+pub async fn open(tenant: &Tenant) -> String {
     open_with(tenant, json!({})).await
 }
 
@@ -19,7 +19,7 @@ async fn open_with(tenant: &Tenant, body: Value) -> String {
 }
 
 /// Runs a cell to its end.
-async fn cell(tenant: &Tenant, session: &str, code: &str) -> Value {
+pub async fn cell(tenant: &Tenant, session: &str, code: &str) -> Value {
     cell_with(tenant, session, json!({"code": code})).await
 }
 

@@ -25,6 +25,10 @@ impl<'a> Files<'a> {
         Self { tenant, path: format!("/workspaces/{}/files", default_of(tenant).await) }
     }
 
+    pub fn id(&self) -> &str {
+        self.path.trim_start_matches("/workspaces/").trim_end_matches("/files")
+    }
+
     pub fn at(&self, path: &str) -> String {
         format!("{}/{path}", self.path)
     }

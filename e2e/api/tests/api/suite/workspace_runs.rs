@@ -9,16 +9,13 @@ use super::{SOON, visit};
 const MIB: usize = 1 << 20;
 
 impl Files<'_> {
-    fn id(&self) -> &str {
-        self.path.trim_start_matches("/workspaces/").trim_end_matches("/files")
-    }
-
     async fn run(&self, code: &str) -> Value {
         self.tenant.run_with(json!({"code": code, "workspace_id": self.id()})).await
     }
 }
 
-fn names(run: &Value) -> Vec<String> {
+/// The files that a run lists.
+pub fn names(run: &Value) -> Vec<String> {
     run["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap().to_owned()).collect()
 }
 

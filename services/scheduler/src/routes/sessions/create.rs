@@ -7,14 +7,14 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
-use kiln_domain::{LimitsPatch, SessionId};
+use kiln_domain::{LimitsPatch, SessionId, WorkspaceId};
 use kiln_http::auth::Caller;
 use kiln_http::{Begun, Body, FieldError, Hold, Idempotency, Keyed, Object, Problem, ProblemDocument};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::view::Session;
-use crate::routes::AppState;
+use crate::routes::{AppState, NO_WORKSPACE};
 use crate::store::{NewSession, SessionRow};
 use crate::{Config, Scheduler};
 
@@ -31,6 +31,8 @@ pub struct CreateSession {
     /// Id or alias of a Python runtime; the newest Python unless said.
     runtime: Option<String>,
     name: Option<String>,
+    /// Work in this workspace: it is the working directory, and what is left there stays.
+    #[schema(value_type = Option<uuid::Uuid>)]
     workspace_id: Option<String>,
     /// Of the whole session, but for `timeout_ms` and `output_bytes`, which are each execution's.
     #[serde(default)]
@@ -108,8 +110,9 @@ impl Scheduler {
             Some(id) if !self.runtimes.has_sessions(id) => refuse("/runtime", "this runtime has no sessions"),
             Some(_) => {}
         }
-        if wanted.workspace_id.is_some() {
-            refuse("/workspace_id", "there is no such workspace");
+        let workspace_id = wanted.workspace_id.as_deref().map(str::parse::<WorkspaceId>).transpose();
+        if workspace_id.is_err() {
+            refuse("/workspace_id", NO_WORKSPACE);
         }
         let name = wanted.name.unwrap_or_default();
         if name.len() > MAX_NAME_BYTES || name.contains('\0') {
@@ -132,6 +135,7 @@ impl Scheduler {
                 name,
                 runtime,
                 limits,
+                workspace_id: workspace_id.unwrap_or_default(),
                 idle_timeout_ms: i64::try_from(idle_timeout_ms).unwrap_or(i64::MAX),
                 created_at: Timestamp::now(),
             }),
