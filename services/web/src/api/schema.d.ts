@@ -951,6 +951,97 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's workspaces, newest first. `default` is always among them. */
+        get: operations["listWorkspaces"];
+        put?: never;
+        /** Makes an empty workspace. */
+        post: operations["createWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One workspace. */
+        get: operations["getWorkspace"];
+        put?: never;
+        post?: never;
+        /** Deletes a workspace with all its files. Not while an execution or a session that has not ended uses it. */
+        delete: operations["deleteWorkspace"];
+        options?: never;
+        head?: never;
+        /** Changes its name, its quota, or the limit of its files. */
+        patch: operations["changeWorkspace"];
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Files and directories, by name. */
+        get: operations["listFiles"];
+        put?: never;
+        /** Makes a directory, and those above it that are missing. */
+        post: operations["makeDirectory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A file's bytes. `Range`, `If-Range` and `If-None-Match` are heeded. */
+        get: operations["getFile"];
+        /** Writes a file, in place of one that is there. Whoever reads sees the old one or the new one, whole. */
+        put: operations["putFile"];
+        post?: never;
+        /** Removes a file or a directory. */
+        delete: operations["deleteFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/workspaces/{id}/files/{path}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a file or directory another path; directories above it that are missing are made. */
+        post: operations["moveFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1079,6 +1170,10 @@ export interface components {
             /** @description Names of the tenant's secrets, given as environment variables. */
             secrets?: string[];
             stdin?: string;
+            /**
+             * Format: uuid
+             * @description Run in this workspace: it is the working directory, and what is left there stays.
+             */
             workspace_id?: string | null;
         };
         /** @description What the session is to be. */
@@ -1093,7 +1188,26 @@ export interface components {
             name?: string | null;
             /** @description Id or alias of a Python runtime; the newest Python unless said. */
             runtime?: string | null;
+            /**
+             * Format: uuid
+             * @description Work in this workspace: it is the working directory, and what is left there stays.
+             */
             workspace_id?: string | null;
+        };
+        /** @description What to make. */
+        CreateWorkspace: {
+            /**
+             * Format: int64
+             * @description Largest single file; no own limit unless given.
+             */
+            max_file_bytes?: number | null;
+            /** @description Of its own among the tenant's workspaces. */
+            name: string;
+            /**
+             * Format: int64
+             * @description 1 GiB unless given, or what the tenant may store, if that is less.
+             */
+            quota_bytes?: number | null;
         };
         CreatedApiKey: components["schemas"]["ApiKey"] & {
             /** @description The whole key. It is shown this once. */
@@ -1122,6 +1236,8 @@ export interface components {
             /** @description Neither counted nor shown as a value. */
             silent?: boolean;
         };
+        /** @enum {string} */
+        Directory: "directory";
         /** @description One run of one program. */
         Execution: {
             /** Format: int32 */
@@ -1265,6 +1381,8 @@ export interface components {
         Jwks: {
             keys: components["schemas"]["Jwk"][];
         };
+        /** @enum {string} */
+        Kind: "file" | "directory" | "symlink" | "other";
         /** @description The limits of one run, each enforced by the kernel or by the supervisor's own clock. */
         Limits: {
             /**
@@ -1341,6 +1459,11 @@ export interface components {
             email: string;
             password: string;
         };
+        /** @description What to make. */
+        MakeDirectory: {
+            kind: components["schemas"]["Directory"];
+            path: string;
+        };
         Me: {
             /** @description In the current tenant. */
             role: string;
@@ -1372,6 +1495,13 @@ export interface components {
             name: string;
             role: string;
             slug: string;
+        };
+        /** @description Where to. */
+        MoveFile: {
+            /** @description Take the place of a file that is there. */
+            overwrite?: boolean;
+            /** @description The new path, from the root of the workspace. */
+            to: string;
         };
         /** @description A regular file that a run left in its working directory. */
         OutputFile: {
@@ -1676,10 +1806,67 @@ export interface components {
             }[];
             next_cursor?: string | null;
         };
+        /** @description One page. */
+        Page_Workspace: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key; null for the tenant's own.
+                 */
+                created_by?: string | null;
+                /** @description The tenant's own, which cannot be deleted. */
+                default: boolean;
+                /** Format: uuid */
+                id: string;
+                /**
+                 * Format: int64
+                 * @description Null: a file may be as large as the quota.
+                 */
+                max_file_bytes?: number | null;
+                name: string;
+                /** Format: int64 */
+                quota_bytes: number;
+                /**
+                 * Format: int64
+                 * @description What its files take on their disk.
+                 */
+                used_bytes: number;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_WorkspaceFile: {
+            data: {
+                kind: components["schemas"]["Kind"];
+                /** Format: date-time */
+                modified_at: string;
+                /** @description From the workspace's root; a name that is no text is shown with `\xNN`. */
+                path: string;
+                /** Format: int64 */
+                size_bytes: number;
+            }[];
+            next_cursor?: string | null;
+        };
         PasswordRequest: {
             current_password: string;
             /** @description At least 15 characters and at most 1024 bytes; none of the most common passwords. */
             new_password: string;
+        };
+        /** @description What to change; what is not named stays. */
+        PatchWorkspace: {
+            /**
+             * Format: int64
+             * @description Null: no own limit.
+             */
+            max_file_bytes?: number | null;
+            name?: string | null;
+            /**
+             * Format: int64
+             * @description Not below what is used. In force for files at once, for programs from the time on when nothing uses the workspace.
+             */
+            quota_bytes?: number | null;
         };
         /**
          * @description Order within a tenant's own queue.
@@ -2081,6 +2268,43 @@ export interface components {
             state: components["schemas"]["Status"];
             waiting_for?: string | null;
         };
+        /** @description A directory of files that lives on between runs. */
+        Workspace: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key; null for the tenant's own.
+             */
+            created_by?: string | null;
+            /** @description The tenant's own, which cannot be deleted. */
+            default: boolean;
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: int64
+             * @description Null: a file may be as large as the quota.
+             */
+            max_file_bytes?: number | null;
+            name: string;
+            /** Format: int64 */
+            quota_bytes: number;
+            /**
+             * Format: int64
+             * @description What its files take on their disk.
+             */
+            used_bytes: number;
+        };
+        /** @description One file or directory. */
+        WorkspaceFile: {
+            kind: components["schemas"]["Kind"];
+            /** Format: date-time */
+            modified_at: string;
+            /** @description From the workspace's root; a name that is no text is shown with `\xNN`. */
+            path: string;
+            /** Format: int64 */
+            size_bytes: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2100,10 +2324,12 @@ export type CellLimits = components['schemas']['CellLimits'];
 export type Completion = components['schemas']['Completion'];
 export type CreateExecution = components['schemas']['CreateExecution'];
 export type CreateSession = components['schemas']['CreateSession'];
+export type CreateWorkspace = components['schemas']['CreateWorkspace'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
 export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CurrentTenant = components['schemas']['CurrentTenant'];
 export type ExecuteInSession = components['schemas']['ExecuteInSession'];
+export type Directory = components['schemas']['Directory'];
 export type Execution = components['schemas']['Execution'];
 export type ExecutorView = components['schemas']['ExecutorView'];
 export type FieldError = components['schemas']['FieldError'];
@@ -2113,14 +2339,17 @@ export type Invitation = components['schemas']['Invitation'];
 export type InvitationRequest = components['schemas']['InvitationRequest'];
 export type Jwk = components['schemas']['Jwk'];
 export type Jwks = components['schemas']['Jwks'];
+export type Kind = components['schemas']['Kind'];
 export type Limits = components['schemas']['Limits'];
 export type LimitsAnswer = components['schemas']['LimitsAnswer'];
 export type LimitsPatch = components['schemas']['LimitsPatch'];
 export type LoginRequest = components['schemas']['LoginRequest'];
+export type MakeDirectory = components['schemas']['MakeDirectory'];
 export type Me = components['schemas']['Me'];
 export type Member = components['schemas']['Member'];
 export type MemberPatch = components['schemas']['MemberPatch'];
 export type Membership = components['schemas']['Membership'];
+export type MoveFile = components['schemas']['MoveFile'];
 export type OutputFile = components['schemas']['OutputFile'];
 export type OwnQuota = components['schemas']['OwnQuota'];
 export type Package = components['schemas']['Package'];
@@ -2135,7 +2364,10 @@ export type PageSecret = components['schemas']['Page_Secret'];
 export type PageSession = components['schemas']['Page_Session'];
 export type PageSignIn = components['schemas']['Page_SignIn'];
 export type PageTenantRow = components['schemas']['Page_TenantRow'];
+export type PageWorkspace = components['schemas']['Page_Workspace'];
+export type PageWorkspaceFile = components['schemas']['Page_WorkspaceFile'];
 export type PasswordRequest = components['schemas']['PasswordRequest'];
+export type PatchWorkspace = components['schemas']['PatchWorkspace'];
 export type Priority = components['schemas']['Priority'];
 export type Problem = components['schemas']['Problem'];
 export type Quota = components['schemas']['Quota'];
@@ -2175,6 +2407,8 @@ export type User = components['schemas']['User'];
 export type VerificationConfirmation = components['schemas']['VerificationConfirmation'];
 export type Warning = components['schemas']['Warning'];
 export type WhyAnswer = components['schemas']['WhyAnswer'];
+export type Workspace = components['schemas']['Workspace'];
+export type WorkspaceFile = components['schemas']['WorkspaceFile'];
 export type $defs = Record<string, never>;
 export interface operations {
     jwks: {
@@ -5622,6 +5856,866 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWorkspaces: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Workspace"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createWorkspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateWorkspace"];
+            };
+        };
+        responses: {
+            /** @description Made; `Location` names it */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There are as many as there may be */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is, with what it uses now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is in use, or the tenant's own */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchWorkspace"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The name is taken, or more is used than the quota would be */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFiles: {
+        parameters: {
+            query?: {
+                /** @description The directory; the whole workspace unless given. */
+                path?: string;
+                /** @description Also what is in directories below. */
+                recursive?: boolean;
+                /** @description Entries on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_WorkspaceFile"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace or directory */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is not relative and normal */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    makeDirectory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MakeDirectory"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceFile"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something of that name is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The workspace is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description One range of bytes */
+                Range?: string | null;
+            };
+            path: {
+                id: string;
+                /** @description As listed */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bytes, as an attachment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description The part that was asked for */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description It has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace or file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is a directory */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The range is not in the file */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is not relative and normal */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description Relative and normal; directories are made */
+                path: string;
+            };
+            cookie?: never;
+        };
+        /** @description The bytes, of any type */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description It has taken the place of the old one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceFile"];
+                };
+            };
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceFile"];
+                };
+            };
+            /** @description The body broke off; nothing has changed */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is a directory of that name, or a part of the path is none */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over the workspace's limit of a file */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is not relative and normal */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over the workspace's quota, or the tenant's storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteFile: {
+        parameters: {
+            query?: {
+                /** @description A directory with all that is in it. */
+                recursive?: boolean;
+            };
+            header?: never;
+            path: {
+                id: string;
+                /** @description As listed */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace or file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The directory is not empty */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path is not relative and normal */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    moveFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                /** @description As listed */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveFile"];
+            };
+        };
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceFile"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such workspace or file */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something of that name is there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A path is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The workspace is full */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
