@@ -190,6 +190,7 @@ pub struct TenantUsageReply {
     pub queued: u64,
     pub executions_last_minute: u64,
     pub cpu_ms_today: u64,
+    /// Sessions that are not closed.
     #[serde(default)]
     pub sessions: u64,
     /// Files kept in workspaces.

@@ -59,11 +59,11 @@ impl Control {
         }
     }
 
-    /// CPU time used so far, in milliseconds. Of a cell it is known at its end.
+    /// CPU time used so far, in milliseconds.
     async fn cpu_ms(&self) -> Option<u64> {
         match self {
             Self::Run(control) => control.cpu_ms().await,
-            Self::Cell(_) => None,
+            Self::Cell(control) => control.cpu_ms().await,
         }
     }
 }

@@ -99,6 +99,11 @@ async fn fill(kiln: &Split, tenant: &Tenant) -> Vec<String> {
         let call = tenant.post("/executions", &body).header("idempotency-key", &uuid::Uuid::now_v7().to_string());
         executions.push(call.await.expect(202).json()["id"].as_str().unwrap().to_owned());
     }
+    let workspace = tenant.get("/workspaces").await.expect(200).json()["data"][0]["id"].clone();
+    let session = tenant.post("/sessions", &json!({"workspace_id": workspace})).await.expect(201).json();
+    let cell = format!("/sessions/{}/executions", session["id"].as_str().unwrap());
+    let cell = tenant.post(&cell, &json!({"code": format!("print('{MARK}')")})).await.expect(202).json();
+    executions.push(cell["id"].as_str().unwrap().to_owned());
     for id in &executions {
         assert_eq!(tenant.ended(id, SOON).await["status"], "succeeded");
     }
@@ -122,7 +127,9 @@ async fn a_deleted_tenant_leaves_no_row_no_message_and_no_object() {
         "auth.refresh_tokens",
         "auth.idempotency",
         "scheduler.execution",
+        "scheduler.session",
         "scheduler.usage",
+        "scheduler.workspace",
         "result.frame",
     ];
     assert!(filled.iter().all(|table| before.contains_key(*table)), "{before:?}");

@@ -87,7 +87,8 @@ pub struct SessionControl {
     commands: mpsc::Sender<Command>,
     shared: Arc<Mutex<Shared>>,
     close: CancellationToken,
-    meter: Meter,
+    /// Locked while it is read: of two who read at once only one has an answer.
+    meter: Arc<tokio::sync::Mutex<Meter>>,
 }
 
 #[derive(Debug, Default)]
@@ -162,7 +163,8 @@ async fn begin(
     let running = tokio::time::timeout(READY_DEADLINE, ready).await.map_err(|_| runner("did not take cells in time"))??;
     let (events, receiver) = mpsc::channel(EVENTS);
     let (commands, commands_receiver) = mpsc::channel(COMMANDS);
-    let control = SessionControl { commands, shared: Arc::default(), close: CancellationToken::new(), meter: lease.meter() };
+    let meter = Arc::new(tokio::sync::Mutex::new(lease.meter()));
+    let control = SessionControl { commands, shared: Arc::default(), close: CancellationToken::new(), meter };
     let over = CancellationToken::new();
     tasks.spawn(write(writer, commands_receiver, over.clone()));
     let keeper = Keeper {
@@ -284,12 +286,15 @@ impl SessionControl {
         }
     }
 
+    /// CPU time that the cell which runs has used so far, in milliseconds; none where the tier does not count it.
+    pub async fn cpu_ms(&self) -> Option<u64> {
+        let used = self.count().await.cpu_us?;
+        let before = self.shared().counted.cpu_us.unwrap_or(0);
+        Some(used.saturating_sub(before) / 1000)
+    }
+
     async fn count(&self) -> Counters {
-        // Two who count at once may miss each other's answer.
-        match self.meter.count().await {
-            Ok(counters) => counters,
-            Err(_) => self.meter.count().await.unwrap_or_default(),
-        }
+        self.meter.lock().await.count().await.unwrap_or_default()
     }
 
     fn note_cause(&self, cause: kiln_domain::ReasonCode) {
