@@ -1223,6 +1223,8 @@ export interface components {
             name: string;
             slug: string;
         };
+        /** @enum {string} */
+        Directory: "directory";
         /** @description What to run in the session. */
         ExecuteInSession: {
             /** @description The cell's text. */
@@ -1236,8 +1238,6 @@ export interface components {
             /** @description Neither counted nor shown as a value. */
             silent?: boolean;
         };
-        /** @enum {string} */
-        Directory: "directory";
         /** @description One run of one program. */
         Execution: {
             /** Format: int32 */
@@ -2328,8 +2328,8 @@ export type CreateWorkspace = components['schemas']['CreateWorkspace'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
 export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CurrentTenant = components['schemas']['CurrentTenant'];
-export type ExecuteInSession = components['schemas']['ExecuteInSession'];
 export type Directory = components['schemas']['Directory'];
+export type ExecuteInSession = components['schemas']['ExecuteInSession'];
 export type Execution = components['schemas']['Execution'];
 export type ExecutorView = components['schemas']['ExecutorView'];
 export type FieldError = components['schemas']['FieldError'];
