@@ -68,7 +68,9 @@ impl Results {
     pub async fn hide(&self, tenant: TenantId, execution: ExecutionId) -> Result<(), Problem> {
         let mut tx = self.database.tenant(tenant).await?;
         store::hide(&mut tx, execution).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.ends.forget((tenant, execution));
+        Ok(())
     }
 
     async fn progress(&self, tenant: TenantId, execution: ExecutionId) -> Result<Option<Progress>, Problem> {
@@ -112,23 +114,42 @@ fn ended(progress: Option<&Progress>) -> Option<ExecutionRecord> {
 }
 
 async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32) -> Result<Printed, Problem> {
-    let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut output = Output::default();
     let mut after = 0;
     loop {
         let frames = store::frames(tx, execution, attempt, after).await?;
         let full = frames.len() == store::PAGE;
         for frame in frames {
             after = frame.seq;
-            match frame.kind {
-                Kind::Stdout => stdout.extend_from_slice(&frame.body),
-                Kind::Stderr => stderr.extend_from_slice(&frame.body),
-                Kind::Display => outputs.push(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
-                Kind::Status => {}
-            }
+            output.add(frame.kind, &frame.body)?;
         }
         if !full {
-            return Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs });
+            return Ok(output.into_printed());
         }
+    }
+}
+
+/// What frames say, put together in their order.
+#[derive(Default)]
+pub struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    displays: Vec<serde_json::Value>,
+}
+
+impl Output {
+    pub fn add(&mut self, kind: Kind, body: &[u8]) -> Result<(), Problem> {
+        match kind {
+            Kind::Stdout => self.stdout.extend_from_slice(body),
+            Kind::Stderr => self.stderr.extend_from_slice(body),
+            Kind::Display => self.displays.push(serde_json::from_slice(body).map_err(Problem::internal)?),
+            Kind::Status => {}
+        }
+        Ok(())
+    }
+
+    pub fn into_printed(self) -> Printed {
+        Printed { stdout: text(self.stdout), stderr: text(self.stderr), outputs: self.displays }
     }
 }
 
