@@ -1,6 +1,7 @@
 //! What the result service answers over the bus: the whole execution, once it has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kiln_bus::Large;
@@ -10,6 +11,9 @@ use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
 use crate::Results;
+
+/// An end that is not told in this process by then is looked for in the store.
+const READ_AFTER: Duration = Duration::from_millis(30);
 
 pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     let results = Arc::clone(results);
@@ -25,13 +29,26 @@ pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
 
 impl Results {
     async fn await_end(&self, query: AwaitEnd) -> Result<Large, Problem> {
-        let left = query.until.duration_since(Timestamp::now()).max(jiff::SignedDuration::ZERO).unsigned_abs();
-        let waited = tokio::time::timeout(left, self.wait_for_end(query.tenant_id, query.execution_id)).await;
-        let tag = match waited {
-            Ok(ended) => ended.map(|()| AWAIT_ENDED)?,
+        let AwaitEnd { tenant_id: tenant, execution_id: execution, until } = query;
+        let left = until.duration_since(Timestamp::now()).max(jiff::SignedDuration::ZERO).unsigned_abs();
+        let told = self.ends.wait((tenant, execution));
+        let read = async {
+            tokio::time::sleep(READ_AFTER).await;
+            self.wait_for_end(tenant, execution).await
+        };
+        let waited = async {
+            tokio::select! {
+                document = told => Ok(Some(document)),
+                ended = read => ended.map(|()| None),
+            }
+        };
+        let tag = match tokio::time::timeout(left, waited).await {
+            Ok(Ok(Some(body))) => return Ok(Large { tag: AWAIT_ENDED.to_owned(), body }),
+            Ok(Ok(None)) => AWAIT_ENDED,
+            Ok(Err(problem)) => return Err(problem),
             Err(_) => AWAIT_LIVE,
         };
-        let document = self.document(query.tenant_id, query.execution_id).await?;
+        let document = self.document(tenant, execution).await?;
         // It may have ended between the deadline and the look.
         let tag = if document.status.is_terminal() { AWAIT_ENDED } else { tag };
         let body = serde_json::to_vec(&document).map_err(Problem::internal)?;

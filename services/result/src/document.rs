@@ -69,7 +69,9 @@ impl Results {
     pub async fn hide(&self, tenant: TenantId, execution: ExecutionId) -> Result<(), Problem> {
         let mut tx = self.database.tenant(tenant).await?;
         store::hide(&mut tx, execution).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.ends.forget((tenant, execution));
+        Ok(())
     }
 
     async fn progress(&self, tenant: TenantId, execution: ExecutionId) -> Result<Option<Progress>, Problem> {
@@ -112,35 +114,55 @@ fn ended(progress: Option<&Progress>) -> Option<ExecutionRecord> {
     progress?.record.clone()
 }
 
-/// What was printed and shown; in a session the outputs have the streams as well.
 async fn printed(tx: &mut TenantTx, execution: ExecutionId, attempt: i32, in_session: bool) -> Result<Printed, Problem> {
-    let (mut stdout, mut stderr, mut outputs) = (Vec::new(), Vec::new(), Outputs::default());
+    let mut output = Output::new(in_session);
     let mut after = 0;
     loop {
         let frames = store::frames(tx, execution, attempt, after).await?;
         let full = frames.len() == store::PAGE;
         for frame in frames {
             after = frame.seq;
-            match frame.kind {
-                Kind::Stdout => {
-                    if in_session {
-                        outputs.stream("stdout", &String::from_utf8_lossy(&frame.body));
-                    }
-                    stdout.extend_from_slice(&frame.body);
-                }
-                Kind::Stderr => {
-                    if in_session {
-                        outputs.stream("stderr", &String::from_utf8_lossy(&frame.body));
-                    }
-                    stderr.extend_from_slice(&frame.body);
-                }
-                Kind::Display => outputs.message(serde_json::from_slice(&frame.body).map_err(Problem::internal)?),
-                Kind::Status => {}
-            }
+            output.add(frame.kind, &frame.body)?;
         }
         if !full {
-            return Ok(Printed { stdout: text(stdout), stderr: text(stderr), outputs: outputs.into_list() });
+            return Ok(output.into_printed());
         }
+    }
+}
+
+/// What frames say, put together in their order.
+pub struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    outputs: Outputs,
+    in_session: bool,
+}
+
+impl Output {
+    /// In a session the outputs have the streams as well.
+    pub fn new(in_session: bool) -> Self {
+        Self { stdout: Vec::new(), stderr: Vec::new(), outputs: Outputs::default(), in_session }
+    }
+
+    pub fn add(&mut self, kind: Kind, body: &[u8]) -> Result<(), Problem> {
+        let (name, stream) = match kind {
+            Kind::Stdout => ("stdout", &mut self.stdout),
+            Kind::Stderr => ("stderr", &mut self.stderr),
+            Kind::Display => {
+                self.outputs.message(serde_json::from_slice(body).map_err(Problem::internal)?);
+                return Ok(());
+            }
+            Kind::Status => return Ok(()),
+        };
+        stream.extend_from_slice(body);
+        if self.in_session {
+            self.outputs.stream(name, &String::from_utf8_lossy(body));
+        }
+        Ok(())
+    }
+
+    pub fn into_printed(self) -> Printed {
+        Printed { stdout: text(self.stdout), stderr: text(self.stderr), outputs: self.outputs.into_list() }
     }
 }
 

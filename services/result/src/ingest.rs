@@ -8,10 +8,12 @@ use kiln_bus::{Delivery, Outcome};
 use kiln_db::SystemTx;
 use kiln_domain::{ExecutionId, TenantId};
 use kiln_events::{ExecutionRecord, Frame, FrameBody, Stored, Stream, subject};
+use kiln_http::Execution;
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
 use crate::Results;
+use crate::document::Output;
 use crate::store::{self, Kind, NewFrame};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -79,7 +81,7 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
             if let Some(notice) = notices.get_mut(&(record.tenant_id, record.id)) {
                 notice.ended = true;
             }
-            ended.push(record);
+            ended.push((record, last_seq));
         }
         if let Some(slot) = outcomes.get_mut(at) {
             *slot = outcome;
@@ -87,13 +89,36 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     }
     tx.commit().await?;
 
+    let interactive: Vec<ExecutionId> =
+        ended.iter().filter(|(record, _)| record.interactive).map(|(record, _)| record.id).collect();
+    for (record, last_seq) in ended {
+        if let Some(output) = whole_output(&frames, &record, last_seq) {
+            let key = (record.tenant_id, record.id);
+            let document = Execution::new(*record, Some(output.into_printed()));
+            results.ends.tell(key, serde_json::to_vec(&document)?.into());
+        }
+    }
     for ((tenant, execution), notice) in notices {
         results.tell_watchers(tenant, execution, notice).await;
     }
-    for record in ended.iter().filter(|record| record.interactive) {
-        results.forget_stdin(record.id).await;
+    for execution in interactive {
+        results.forget_stdin(execution).await;
     }
     Ok(outcomes)
+}
+
+/// All that the execution told, if it came in these frames.
+fn whole_output(frames: &[NewFrame], record: &ExecutionRecord, last_seq: Option<u32>) -> Option<Output> {
+    let mut output = Output::new(record.session_id.is_some());
+    let mut last = 0;
+    for frame in frames.iter().filter(|frame| frame.execution == record.id && frame.attempt.unsigned_abs() == record.attempt) {
+        last += 1;
+        if frame.seq != last {
+            return None;
+        }
+        output.add(frame.kind, &frame.body).ok()?;
+    }
+    (last_seq? == last.unsigned_abs()).then_some(output)
 }
 
 /// The subject says whose it is; a body that contradicts it is refused.

@@ -6,6 +6,7 @@
 mod control;
 mod deletion;
 mod document;
+mod ends;
 mod ingest;
 mod outputs;
 mod routes;
@@ -26,6 +27,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use ends::Ends;
 pub use routes::api;
 use streams::StreamSlots;
 
@@ -51,6 +53,7 @@ pub(crate) struct Results {
     bus: Bus,
     verifier: Verifier,
     streams: StreamSlots,
+    ends: Ends,
     documents: Semaphore,
     /// Streams end, so that clients reconnect elsewhere, when the process must stop.
     shutdown: CancellationToken,
@@ -68,6 +71,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         bus: deps.bus.clone(),
         verifier: verifier.clone(),
         streams: StreamSlots::new(config.streams_per_user),
+        ends: Ends::default(),
         documents: Semaphore::new(config.max_documents),
         shutdown: deps.shutdown.clone(),
         requests: TaskTracker::new(),
