@@ -33,7 +33,7 @@ pub async fn payload(bus: &Bus, source: PayloadSource) -> anyhow::Result<Payload
 pub async fn keep(bus: &Bus, execution: ExecutionId, attempt: u32, ended: &mut Ended, artifacts: Vec<Artifact>) {
     for (index, artifact) in artifacts.into_iter().enumerate() {
         let name = subject::file_object(execution, attempt, index);
-        if let Err(error) = store(bus, &name, &artifact).await {
+        if let Err(error) = Box::pin(store(bus, &name, &artifact)).await {
             tracing::error!(error = format!("{error:#}"), %execution, "files of the run were not stored");
             ended.files.truncate(index);
             ended.files_truncated = true;

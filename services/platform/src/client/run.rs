@@ -72,7 +72,7 @@ impl Run {
             crate::output::say(&accepted.id);
             return Ok(ExitCode::SUCCESS);
         }
-        let Some(execution) = watch(&api, &accepted.id, interactive).await? else {
+        let Some(execution) = Box::pin(watch(&api, &accepted.id, interactive)).await? else {
             eprintln!("kiln: the run goes on; see it with `kiln logs {}`", accepted.id);
             return Ok(ExitCode::from(130));
         };
