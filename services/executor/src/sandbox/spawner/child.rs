@@ -15,13 +15,14 @@ use kiln_runner_protocol::{FAILURE_MARK, WORKSPACE_MARK};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::SigSet;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chdir, chown, dup2_raw, execveat, pivot_root, setgroups, sethostname, setresgid, setresuid, setsid};
 
+use super::disk;
 use super::mount as binds;
 use super::root::WORKSPACE;
-use super::{disk, process};
 use crate::sandbox::cgroup::Group;
 use crate::sandbox::runtime::Bind;
 use crate::sandbox::wire::{Failure, Step};
@@ -69,7 +70,7 @@ pub fn become_runner(mut plan: Plan<'_>) -> ! {
 }
 
 fn enter(plan: &mut Plan<'_>) -> Result<std::convert::Infallible, Failure> {
-    process::default_signals().step("signals")?;
+    SigSet::all().thread_unblock().step("signals")?;
     setsid().step("session")?;
     if let Some(group) = plan.group {
         group.enter()?;

@@ -65,7 +65,7 @@ pub fn default_signals() -> nix::Result<()> {
         // SAFETY: the default disposition installs no handler.
         unsafe { sigaction(signal, &default) }?;
     }
-    SigSet::all().thread_unblock()
+    Ok(())
 }
 
 #[expect(unsafe_code, reason = "pidfd_open has no safe wrapper here")]

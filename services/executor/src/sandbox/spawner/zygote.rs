@@ -15,13 +15,14 @@ use std::path::Path;
 use kiln_runner_protocol::{FAILURE_MARK, MAX_ZYGOTE_PACKET_BYTES, ZygoteReport};
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
+use nix::sys::signal::SigSet;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, execve, pipe2, setsid};
 
 use super::child::{self, MEMORY_PLACES, PROC_OPTIONS, change_root, enter_user_namespace};
 use super::mount as binds;
-use super::process::{self, Process};
+use super::process::Process;
 use super::root::WORKSPACE;
 use crate::sandbox::runtime::Bind;
 use crate::sandbox::wire::{self, Failure, SandboxId, Step};
@@ -152,7 +153,7 @@ fn become_zygote(plan: &Plan<'_>, mut own: Own) -> ! {
 }
 
 fn enter(plan: &Plan<'_>, own: &mut Own) -> Result<Infallible, Failure> {
-    process::default_signals().step("signals")?;
+    SigSet::all().thread_unblock().step("signals")?;
     setsid().step("session")?;
     let inside = |path: &str| plan.root.join(path.trim_start_matches('/'));
     for bind in plan.binds {
