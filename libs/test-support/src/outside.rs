@@ -1,7 +1,7 @@
 //! Postgres and NATS as an operator would provide them: started here for the split deployment alone.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub fn start_postgres(directory: &Path) -> Outside {
         .arg(format!("port={port}"))
         .spawn()
         .expect("postgres can be started");
-    wait_for(&mut child, port, &directory.join("postgres.log"));
+    wait_for(&mut child, "ready to accept connections", &directory.join("postgres.log"));
     Outside { child, port }
 }
 
@@ -91,17 +91,18 @@ pub fn start_nats(directory: &Path, users: &[&str]) -> Outside {
         .stderr(log)
         .spawn()
         .expect("nats-server can be started");
-    wait_for(&mut child, port, &log_path);
+    wait_for(&mut child, "Server is ready", &log_path);
     Outside { child, port }
 }
 
-fn wait_for(child: &mut Child, port: u16, log: &Path) {
+/// Waits for its own word: a Postgres listens before it takes connections.
+fn wait_for(child: &mut Child, word: &str, log: &Path) {
     let begun = Instant::now();
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    let logged = || fs::read_to_string(log).unwrap_or_default();
+    while !logged().contains(word) {
         let ended = child.try_wait().expect("a child can be waited for");
-        let logged = || fs::read_to_string(log).unwrap_or_default();
         assert!(ended.is_none(), "the server ended with {ended:?}: {}", logged());
-        assert!(begun.elapsed() < START_DEADLINE, "the server does not listen after {START_DEADLINE:?}: {}", logged());
+        assert!(begun.elapsed() < START_DEADLINE, "the server is not ready after {START_DEADLINE:?}: {}", logged());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{Api, Attached, Events, eventually};
@@ -53,6 +54,18 @@ impl Tenant {
             refresh_token: self.refresh_token.clone(),
             signup: self.signup.clone(),
         }
+    }
+
+    /// The same owner with a fresh access token: who was made a platform admin meanwhile is one with it.
+    pub async fn refreshed(&self) -> Self {
+        let tokens = self.post("/auth/refresh", &json!({"refresh_token": self.refresh_token})).await.expect(200).json();
+        self.with_token(tokens["access_token"].as_str().expect("an access token"))
+    }
+
+    /// As a platform admin: changes another tenant.
+    pub async fn administer(&self, tenant: &Self, patch: &Value) {
+        let path = format!("/admin/tenants/{}", tenant.tenant_id());
+        self.call(Method::PATCH, &path).json(patch).await.expect(200);
     }
 
     pub fn access_token(&self) -> &str {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kiln_bus::{Delivery, Outcome};
 use kiln_db::SystemTx;
 use kiln_domain::{ExecutionId, TenantId};
@@ -92,10 +93,9 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     let interactive: Vec<ExecutionId> =
         ended.iter().filter(|(record, _)| record.interactive).map(|(record, _)| record.id).collect();
     for (record, last_seq) in ended {
-        if let Some(output) = whole_output(&frames, &record, last_seq) {
-            let key = (record.tenant_id, record.id);
-            let document = Execution::new(*record, Some(output.into_printed()));
-            results.ends.tell(key, serde_json::to_vec(&document)?.into());
+        let key = (record.tenant_id, record.id);
+        if let Some(document) = whole_document(&frames, *record, last_seq) {
+            results.ends.tell(key, document);
         }
     }
     for ((tenant, execution), notice) in notices {
@@ -107,8 +107,8 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     Ok(outcomes)
 }
 
-/// All that the execution told, if it came in these frames.
-fn whole_output(frames: &[NewFrame], record: &ExecutionRecord, last_seq: Option<u32>) -> Option<Output> {
+/// The execution in JSON, if all that it told came in these frames; else whoever wants it reads the store.
+fn whole_document(frames: &[NewFrame], record: ExecutionRecord, last_seq: Option<u32>) -> Option<Bytes> {
     let mut output = Output::new(record.session_id.is_some());
     let mut last = 0;
     for frame in frames.iter().filter(|frame| frame.execution == record.id && frame.attempt.unsigned_abs() == record.attempt) {
@@ -118,7 +118,11 @@ fn whole_output(frames: &[NewFrame], record: &ExecutionRecord, last_seq: Option<
         }
         output.add(frame.kind, &frame.body).ok()?;
     }
-    (last_seq? == last.unsigned_abs()).then_some(output)
+    if last_seq? != last.unsigned_abs() {
+        return None;
+    }
+    let document = Execution::new(record, Some(output.into_printed()));
+    serde_json::to_vec(&document).ok().map(Bytes::from)
 }
 
 /// The subject says whose it is; a body that contradicts it is refused.

@@ -124,9 +124,9 @@ fn rules(writable: &[String]) -> Result<RulesetCreated, RulesError> {
     Ok(rules)
 }
 
-/// A new program inherits ignored signals and the mask; it starts with neither.
+/// What is ignored or masked stays so in a child and across execution; nothing here starts with either.
 #[expect(unsafe_code, reason = "sigaction is unsafe for handlers; the default disposition runs no code")]
-fn default_signals() -> nix::Result<()> {
+pub fn default_signals() -> nix::Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
         // SAFETY: the default disposition installs no handler.

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
-use crate::{SOON, admin, database, set, shared};
+use crate::{SOON, admin, database, shared};
 
 const GONE_WITHIN: Duration = Duration::from_mins(2);
 /// In what the tenant's programs are, print and leave.
@@ -84,7 +84,7 @@ async fn held_by_the_bus(kiln: &Split, tenant: &str, executions: &[String]) -> (
 
 /// Something in every table that can hold something of a tenant; the tenant's executions.
 async fn fill(kiln: &Split, tenant: &Tenant) -> Vec<String> {
-    set(&admin(kiln).await, tenant, json!({"plan": "team", "quota": {"max_concurrent": 9}})).await;
+    admin(kiln).await.administer(tenant, &json!({"plan": "team", "quota": {"max_concurrent": 9}})).await;
     tenant.key(&["executions:read"]).await;
     tenant.post("/tenant/invitations", &json!({"email": unique_email()})).await.expect(201);
     tenant.call(Method::PUT, "/tenant/secrets/TOKEN").json(&json!({"value": "x"})).await.expect(204);

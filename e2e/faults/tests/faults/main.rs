@@ -11,8 +11,6 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use kiln_test_support::{Split, Tenant, eventually};
-use reqwest::Method;
-use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 /// Enough for what happens at once, on a busy machine.
@@ -33,13 +31,7 @@ async fn database(kiln: &Split) -> PgConnection {
 async fn admin(kiln: &Split) -> Tenant {
     let admin = Tenant::sign_up(&kiln.api()).await;
     kiln.operate(&["grant", &admin.email]).await;
-    let tokens = admin.post("/auth/refresh", &json!({"refresh_token": admin.refresh_token})).await.expect(200).json();
-    admin.with_token(tokens["access_token"].as_str().unwrap())
-}
-
-async fn set(admin: &Tenant, tenant: &Tenant, patch: Value) {
-    let path = format!("/admin/tenants/{}", tenant.tenant_id());
-    admin.call(Method::PATCH, &path).json(&patch).await.expect(200);
+    admin.refreshed().await
 }
 
 /// What the scheduler has reserved for the tenant: running or on its way, and waiting.

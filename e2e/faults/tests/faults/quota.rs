@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
 
-use crate::{SOON, admin, database, holds, reserved, set};
+use crate::{SOON, admin, database, holds, reserved};
 
 const SUBMISSIONS: usize = 1_000;
 const MAX_CONCURRENT: i32 = 10;
@@ -71,7 +71,7 @@ async fn of_a_thousand_at_once_never_an_eleventh_runs_whatever_dies() {
     let mut kiln = Split::with_settings(&[SLOTS]);
     let (tenant, admin) = (Tenant::sign_up(&kiln.api()).await, admin(&kiln).await);
     let id: uuid::Uuid = tenant.tenant_id().parse().unwrap();
-    set(&admin, &tenant, json!({"quota": {"max_concurrent": MAX_CONCURRENT}})).await;
+    admin.administer(&tenant, &json!({"quota": {"max_concurrent": MAX_CONCURRENT}})).await;
     let known = "SELECT EXISTS (SELECT FROM scheduler.tenant WHERE tenant_id = $1 AND max_concurrent = 10)";
     holds(&kiln, "the limit is known", SOON, id, known).await;
 

@@ -1,8 +1,9 @@
 //! An engine of its own for each test, and short ways to run a program in it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -51,8 +52,23 @@ pub fn config(data_dir: PathBuf) -> SandboxConfig {
         separate_tenants: false,
         accept_tier: None,
         runner: Some(runner),
-        spawner: Some(spawner),
+        spawner: Some(ignoring_signals(&spawner)),
     }
+}
+
+/// The spawner as a shell's script starts it in the background: with signals ignored, which no program is to inherit.
+fn ignoring_signals(spawner: &Path) -> PathBuf {
+    static SCRIPT: OnceLock<PathBuf> = OnceLock::new();
+    let write = || {
+        let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join("spawner-that-ignores-signals");
+        let made = script.with_extension(std::process::id().to_string());
+        let text = format!("#!/bin/sh\ntrap '' INT QUIT USR1\nexec '{}' \"$@\"\n", spawner.display());
+        std::fs::write(&made, text).unwrap();
+        std::fs::set_permissions(&made, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(made, &script).unwrap();
+        script
+    };
+    SCRIPT.get_or_init(write).clone()
 }
 
 /// Everything that a finished run told.

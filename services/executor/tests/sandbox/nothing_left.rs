@@ -100,6 +100,29 @@ async fn a_sandbox_that_died_while_it_waited_costs_no_run() {
 }
 
 #[tokio::test]
+async fn who_makes_disks_may_die() {
+    let Some(fixture) = fixture("nothing_left::makers_die").await else { return };
+    let makers = || {
+        let is_maker =
+            |process: &i32| std::fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name == "kiln-disks\n");
+        children(spawner_of(&fixture.data_dir)).into_iter().filter(is_maker).collect::<Vec<_>>()
+    };
+    until("two make disks", || makers().len() == 2).await;
+    for how_many in [1, 2] {
+        let dead: Vec<_> = makers().into_iter().take(how_many).collect();
+        for maker in &dead {
+            kill(Pid::from_raw(*maker), Signal::SIGKILL).unwrap();
+        }
+        // More than wait: their disks are made by who took the places.
+        for _ in 0..6 {
+            finish(fixture.start(spec("open('f', 'w').write('x'); print(1)")).await).await.succeeded();
+        }
+        until("others took their places", || makers().iter().filter(|maker| !dead.contains(maker)).count() == 2).await;
+    }
+    fixture.close().await;
+}
+
+#[tokio::test]
 async fn closing_removes_what_runs() {
     let Some(fixture) = fixture("nothing_left::closing").await else { return };
     let run = fixture.start(spec("import time; time.sleep(100)")).await;

@@ -144,6 +144,19 @@ fn own(descriptor: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
+/// Closes the descriptors from `first` on but those that are `kept`. Whoever owned them here has forgotten them.
+#[expect(unsafe_code, reason = "close_range has no safe wrapper here")]
+fn close_from(mut first: RawFd, kept: &[RawFd]) -> nix::Result<()> {
+    for last in kept.iter().map(|number| number - 1).chain([RawFd::MAX]) {
+        if first <= last {
+            // SAFETY: close_range touches no memory, and the numbers have no owner.
+            Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+        }
+        first = last.saturating_add(2);
+    }
+    Ok(())
+}
+
 #[expect(unsafe_code, reason = "asks about numbers that may not be open, which have no owner")]
 fn is_regular_file(number: RawFd) -> bool {
     let mut status = std::mem::MaybeUninit::<libc::stat>::uninit();

@@ -40,7 +40,7 @@ pub fn confine(sandbox: &mut Sandbox, filters: &Filters, kept: &[RawFd]) -> Resu
     say_waiting().step("runner")?;
     // The spawner takes the end of this stream as the word that all is well.
     std::mem::forget(sandbox.status.take());
-    close_all_but(kept).step("descriptors")
+    super::close_from(MESSAGES + 1, kept).step("descriptors")
 }
 
 /// Maps the two ids of the namespace that the first process has made, from outside of it, and joins it.
@@ -85,18 +85,4 @@ pub fn await_run() -> std::io::Result<Vec<u8>> {
 fn messages() -> OwnedFd {
     // SAFETY: [`confine`] has put the channel here; [`await_run`] closes it, once, and nothing uses it afterwards.
     unsafe { OwnedFd::from_raw_fd(MESSAGES) }
-}
-
-/// Closes everything above the program's own descriptors.
-#[expect(unsafe_code, reason = "close_range has no safe wrapper here")]
-fn close_all_but(kept: &[RawFd]) -> nix::Result<()> {
-    let mut first = MESSAGES + 1;
-    for last in kept.iter().map(|number| number - 1).chain([RawFd::MAX]) {
-        if first <= last {
-            // SAFETY: close_range touches no memory; whoever owned these in this process has forgotten them.
-            Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
-        }
-        first = last.saturating_add(2);
-    }
-    Ok(())
 }

@@ -10,7 +10,6 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, dup2_raw, pipe2, sethostname, setresgid, setresuid, setsid};
@@ -99,7 +98,8 @@ impl Sandbox {
         setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).step("runner's group")?;
         setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).step("runner's user")?;
         nix::sys::prctl::set_name(c"kiln-runner").step("name")?;
-        ignore_signals().step("signals")?;
+        // The interpreter has handlers for some; what process 1 has none for does nothing to it.
+        crate::confine::default_signals().step("signals")?;
         let null = nix::fcntl::open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).step("standard input")?;
         let stream = self.stream.take().ok_or(Errno::EBADF).step("stream")?;
         let messages = OwnedFd::from(ends.messages.0);
@@ -113,7 +113,7 @@ impl Sandbox {
         }
         // The spawner takes the end of its stream as the word that all is well. What these own is closed here with it.
         std::mem::forget((null, stream, messages, ends, mapping, self.status.take()));
-        close_above(PROGRAM_MESSAGES).step("descriptors")?;
+        super::close_from(PROGRAM_MESSAGES + 1, &[]).step("descriptors")?;
         // Nobody could be told of an error any more; the supervisor sees the end of its stream.
         let _ = crate::serve_inherited(CONTROL, Some(program));
         Ok(())
@@ -190,25 +190,6 @@ fn move_mount(tree: &OwnedFd, target: &str) -> nix::Result<()> {
         libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, target.as_ptr(), FROM_DESCRIPTOR)
     };
     Errno::result(result).map(drop)
-}
-
-/// The interpreter has handlers for some signals; process 1 gets only those that it has a handler for.
-#[expect(unsafe_code, reason = "sigaction is unsafe for handlers; the default disposition runs no code")]
-fn ignore_signals() -> nix::Result<()> {
-    let action = |handler| SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    let (default, ignore) = (action(SigHandler::SigDfl), action(SigHandler::SigIgn));
-    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
-        let action = if signal == Signal::SIGPIPE { &ignore } else { &default };
-        // SAFETY: neither disposition installs a handler.
-        unsafe { sigaction(signal, action) }?;
-    }
-    Ok(())
-}
-
-#[expect(unsafe_code, reason = "close_range has no safe wrapper")]
-fn close_above(number: RawFd) -> nix::Result<()> {
-    // SAFETY: the caller has forgotten every owner of a descriptor above.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, number + 1, libc::c_uint::MAX, 0) }).map(drop)
 }
 
 #[expect(unsafe_code, reason = "fcntl gives a number, which is adopted here")]

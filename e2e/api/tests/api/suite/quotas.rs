@@ -17,20 +17,14 @@ const HEARD_WITHIN: Duration = Duration::from_secs(5);
 async fn admin(kiln: &Visit) -> Tenant {
     let admin = kiln.sign_up().await;
     kiln.operate(&["grant", &admin.email]).await;
-    let tokens = admin.post("/auth/refresh", &json!({"refresh_token": admin.refresh_token})).await.expect(200).json();
-    admin.with_token(tokens["access_token"].as_str().unwrap())
-}
-
-async fn set(admin: &Tenant, tenant: &Tenant, patch: Value) {
-    let path = format!("/admin/tenants/{}", tenant.tenant_id());
-    admin.call(Method::PATCH, &path).json(&patch).await.expect(200);
+    admin.refreshed().await
 }
 
 #[tokio::test]
 async fn no_more_run_at_once_than_may() {
     let (kiln, tenant) = visit().await;
     let admin = admin(&kiln).await;
-    set(&admin, &tenant, json!({"quota": {"max_concurrent": 2, "max_queued": 3}})).await;
+    admin.administer(&tenant, &json!({"quota": {"max_concurrent": 2, "max_queued": 3}})).await;
     let mut live = Vec::new();
     let refused = async || {
         let answer = tenant.post("/executions", &json!({"code": WAITS})).await;
@@ -66,7 +60,7 @@ async fn no_more_run_at_once_than_may() {
 async fn a_spent_day_ends_what_runs_and_refuses_what_comes() {
     let (kiln, tenant) = visit().await;
     let admin = admin(&kiln).await;
-    set(&admin, &tenant, json!({"quota": {"cpu_ms_per_day": 1_500, "max_concurrent": 1}})).await;
+    admin.administer(&tenant, &json!({"quota": {"cpu_ms_per_day": 1_500, "max_concurrent": 1}})).await;
     let heard = async || {
         let first = tenant.submit(json!({"code": "import time; time.sleep(60)"})).await;
         let second = tenant.submit(json!({"code": "print(1)"})).await;
@@ -96,7 +90,7 @@ async fn a_spent_day_ends_what_runs_and_refuses_what_comes() {
     assert_eq!(problem.code(), "cpu_ms_per_day");
     let wait_s: u64 = problem.header("retry-after").parse().unwrap();
     assert!((1..=86_400).contains(&wait_s), "{wait_s}");
-    set(&admin, &tenant, json!({"quota": {"cpu_ms_per_day": null}})).await;
+    admin.administer(&tenant, &json!({"quota": {"cpu_ms_per_day": null}})).await;
     let accepted = async || (tenant.post("/executions", &json!({"code": "print(1)"})).await.status == 202).then_some(());
     eventually(HEARD_WITHIN, "it may run again", accepted).await;
     for id in &waiting {
@@ -108,7 +102,7 @@ async fn a_spent_day_ends_what_runs_and_refuses_what_comes() {
 async fn a_plan_bounds_what_one_run_may_ask_for() {
     let (kiln, tenant) = visit().await;
     let admin = admin(&kiln).await;
-    set(&admin, &tenant, json!({"plan": "free"})).await;
+    admin.administer(&tenant, &json!({"plan": "free"})).await;
     let submit = async |limits: Value| tenant.post("/executions", &json!({"code": "print(1)", "limits": limits})).await;
     let refused = async || (submit(json!({"timeout_ms": 61_000})).await.status == 422).then_some(());
     eventually(HEARD_WITHIN, "the plan is in force", refused).await;
@@ -124,7 +118,7 @@ async fn a_suspended_tenant_runs_nothing() {
     let admin = admin(&kiln).await;
     let live = tenant.submit(json!({"code": WAITS})).await;
     tenant.printed(&live, SOON).await;
-    set(&admin, &tenant, json!({"suspended": true})).await;
+    admin.administer(&tenant, &json!({"suspended": true})).await;
     let ended = tenant.ended(&live, SOON).await;
     assert_eq!(ended["reason"]["code"], "tenant_suspended");
     let problem = tenant.post("/executions", &json!({"code": "print(1)"})).await.problem(403);
@@ -140,7 +134,7 @@ async fn a_suspended_tenant_runs_nothing() {
     assert_eq!(retried.code(), "tenant_suspended");
     assert_eq!(tenant.get("/tenant").await.expect(200).json()["suspended"], true);
     tenant.execution(&live).await;
-    set(&admin, &tenant, json!({"suspended": false})).await;
+    admin.administer(&tenant, &json!({"suspended": false})).await;
     let accepted = async || (tenant.post("/executions", &json!({"code": "print(1)"})).await.status == 202).then_some(());
     eventually(HEARD_WITHIN, "it may run again", accepted).await;
 }
@@ -161,7 +155,7 @@ const THOUSAND_WITHIN: Duration = Duration::from_mins(4);
 async fn of_a_thousand_at_once_never_an_eleventh_runs() {
     let (kiln, tenant) = visit().await;
     let admin = admin(&kiln).await;
-    set(&admin, &tenant, json!({"quota": {"max_concurrent": 10}})).await;
+    admin.administer(&tenant, &json!({"quota": {"max_concurrent": 10}})).await;
     let heard = async || (tenant.get("/tenant/quota").await.json()["limits"]["max_concurrent"] == 10).then_some(());
     eventually(HEARD_WITHIN, "the limit is known", heard).await;
     // The scheduler hears by event; one run later it has.

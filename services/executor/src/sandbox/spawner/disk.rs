@@ -42,6 +42,8 @@ const MAX_TRIES: usize = 32;
 
 /// Processes that make disks: one waits for a device while the other works.
 const MAKERS: usize = 2;
+/// Their name, as `ps` shows it.
+const NAME: &std::ffi::CStr = c"kiln-disks";
 
 /// What a maker is asked for; with it comes the socket over which the disk is sent.
 #[derive(Serialize, Deserialize)]
@@ -75,16 +77,14 @@ impl Makers {
     pub fn order(&mut self, disk_bytes: u64, owner: u32) -> Result<UnixStream, Failure> {
         let (socket, makers) = UnixStream::pair().step("disk's socket")?;
         for _ in 0..=MAKERS {
-            let Some(maker) = self.makers.pop_front() else {
-                self.add()?;
-                continue;
-            };
+            let Some(maker) = self.makers.pop_front() else { break };
             if wire::send(maker.orders.as_fd(), &Order { disk_bytes, owner }, &[makers.as_raw_fd()]).is_ok() {
                 self.makers.push_back(maker);
                 return Ok(socket);
             }
-            // It has died; who waits for a disk of it has been told by the end of its socket.
+            // It has died; who waits for a disk of it has been told by the end of its socket. Another takes its place.
             maker.process.reap();
+            self.add()?;
         }
         Err(Failure::new("disk", "no process makes disks"))
     }
@@ -104,7 +104,8 @@ impl Makers {
 
 /// A maker's work, until the spawner has gone.
 fn make_disks(directory: &Path, orders: &OwnedFd) -> ! {
-    if nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).is_err() {
+    let named = nix::sys::prctl::set_name(NAME).and_then(|()| nix::sys::prctl::set_pdeathsig(Signal::SIGKILL));
+    if named.is_err() {
         child::exit()
     }
     let mut templates = Templates::new(directory);

@@ -48,6 +48,8 @@ pub fn spawner_main() -> ! {
 
 fn serve() -> Result<(), Failure> {
     let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|error| Failure::new("engine's socket", error))?;
+    // Nothing that is started from here is to ignore what whoever started Kiln does.
+    process::default_signals().map_err(|errno| Failure::new("signals", errno))?;
     // The engine decides when the spawner ends, not a terminal.
     let terminal = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE]);
     terminal.thread_block().map_err(|errno| Failure::new("signals", errno))?;

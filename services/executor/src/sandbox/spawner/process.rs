@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -53,6 +54,18 @@ pub fn fork(namespaces: i32) -> nix::Result<Option<Pid>> {
     let process = Errno::result(unsafe { libc::syscall(libc::SYS_clone, namespaces | libc::SIGCHLD, 0, 0, 0, 0) })?;
     let process = i32::try_from(process).map_err(|_| Errno::ESRCH)?;
     Ok((process != 0).then(|| Pid::from_raw(process)))
+}
+
+/// Every signal does again what it does by default: whoever started this program may have had it ignore some, and what is
+/// ignored stays so across execution.
+#[expect(unsafe_code, reason = "sigaction is unsafe for handlers; the default disposition runs no code")]
+pub fn default_signals() -> nix::Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the default disposition installs no handler.
+        unsafe { sigaction(signal, &default) }?;
+    }
+    Ok(())
 }
 
 #[expect(unsafe_code, reason = "pidfd_open has no safe wrapper here")]
