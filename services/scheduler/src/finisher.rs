@@ -39,6 +39,7 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
     let mut tx = scheduler.database.system().await?;
     store::lock_tenants(&mut tx, &tenants).await?;
     let mut messages = Vec::with_capacity(batch.len());
+    let mut may_stop_others = false;
     for delivery in &batch {
         let (tenant, finished) = (delivery.payload.tenant_id, &delivery.payload.payload);
         let ending = Ending {
@@ -53,7 +54,10 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
             isolation: Some(&finished.isolation),
         };
         match store::end(&mut tx, &ending).await? {
-            Some(row) => messages.push(last_word(&row, Some(finished.last_seq))?),
+            Some(row) => {
+                may_stop_others |= row.session_id.is_some() && finished.ended.status != Status::Succeeded;
+                messages.push(last_word(&row, Some(finished.last_seq))?);
+            }
             // A repeat, or an attempt that was given up: the fence holds.
             None => {
                 tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over");
@@ -63,6 +67,9 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
     scheduler.relay.add(&mut tx, &messages).await?;
     tx.commit().await?;
     scheduler.ended(messages);
+    if may_stop_others {
+        scheduler.batch_failed.notify_one();
+    }
     Ok(vec![Outcome::Done; batch.len()])
 }
 

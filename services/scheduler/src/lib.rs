@@ -5,6 +5,7 @@
 
 mod accept;
 mod admission;
+mod batches;
 mod config;
 mod control;
 mod dispatcher;
@@ -48,6 +49,8 @@ pub(crate) struct Scheduler {
     runtimes: Runtimes,
     /// Something may be dispatched: an execution came in, capacity came free, an executor called.
     wake: Notify,
+    /// An execution that others may be behind has failed.
+    batch_failed: Notify,
     verifier: Verifier,
     /// Requests that go on after their client has left.
     requests: TaskTracker,
@@ -67,6 +70,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         fleet: Fleet::default(),
         runtimes,
         wake: Notify::new(),
+        batch_failed: Notify::new(),
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
     });
@@ -74,6 +78,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         relay_task,
         Task::new("scheduler-verifier", verifier.run(deps.shutdown.clone())),
         dispatcher::task(&scheduler, deps.shutdown.clone()),
+        batches::task(&scheduler, deps.shutdown.clone()),
         reconciler::task(&scheduler, deps.shutdown.clone()),
         finisher::task(&scheduler, deps.shutdown.clone()),
         tenants::task(&scheduler, deps.shutdown.clone()),
