@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kiln_bus::{Ack, Bus, PublishError};
+use kiln_domain::{Ended, ReasonCode};
 use kiln_events::{Frame, FrameBody, Stream};
 
 use crate::mask::Mask;
@@ -17,6 +18,10 @@ const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// Largest frame in JSON, under the bus's own bound.
 const MAX_FRAME: usize = 7 << 20;
 
+/// What is kept of the last output, and told of its last line, in bytes and characters.
+const TAIL_BYTES: usize = 1024;
+const LINE_CHARACTERS: usize = 120;
+
 /// What could be the beginning of a masked secret is held back for so long after the last output.
 pub const HELD_AT_MOST: Duration = Duration::from_millis(50);
 
@@ -27,6 +32,8 @@ pub struct OutputPublisher {
     attempt: u32,
     mask: Mask,
     last_seq: u32,
+    /// The end of what was printed, without what is masked.
+    tail: Vec<u8>,
     unconfirmed: VecDeque<(Vec<u8>, Option<Ack>)>,
 }
 
@@ -39,7 +46,7 @@ pub struct OutputLost {
 
 impl OutputPublisher {
     pub fn new(bus: Bus, subject: String, attempt: u32, mask: Mask) -> Self {
-        Self { bus, subject, attempt, mask, last_seq: 0, unconfirmed: VecDeque::with_capacity(WINDOW) }
+        Self { bus, subject, attempt, mask, last_seq: 0, tail: Vec::new(), unconfirmed: VecDeque::with_capacity(WINDOW) }
     }
 
     /// Sends the next frame, without what is masked; waits only when too many are unconfirmed.
@@ -80,6 +87,10 @@ impl OutputPublisher {
     }
 
     async fn send_frame(&mut self, body: FrameBody) -> Result<(), OutputLost> {
+        if let FrameBody::Output { data, .. } = &body {
+            self.tail.extend_from_slice(data.get(data.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default());
+            self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
+        }
         let frame = Frame { attempt: self.attempt, seq: self.last_seq + 1, at: Timestamp::now(), body };
         let bytes = match serde_json::to_vec(&frame) {
             Ok(bytes) if bytes.len() <= MAX_FRAME => bytes,
@@ -97,9 +108,14 @@ impl OutputPublisher {
         Ok(())
     }
 
-    /// Waits until every frame is confirmed; gives the number of the last.
-    pub async fn finish(mut self) -> Result<u32, OutputLost> {
+    /// Waits until every frame is confirmed; gives the number of the last. A run that was ended is told with its last line.
+    pub async fn finish(mut self, ended: &mut Ended) -> Result<u32, OutputLost> {
         self.let_go().await?;
+        if let Some(reason) = ended.reason.as_mut().filter(|reason| is_cut_short(reason.code))
+            && let Some(line) = last_line(&self.tail)
+        {
+            reason.message = format!("{} Last line printed: {line}", reason.message);
+        }
         while !self.unconfirmed.is_empty() {
             self.confirm_oldest().await?;
         }
@@ -124,5 +140,30 @@ impl OutputPublisher {
             }
             tokio::time::sleep(RETRY_EVERY).await;
         }
+    }
+}
+
+/// Whether the last line helps to see how far the program came.
+fn is_cut_short(code: ReasonCode) -> bool {
+    use ReasonCode::{CpuTime, Disk, Memory, Pids, Signal, WallTime};
+    matches!(code, CpuTime | Disk | Memory | Pids | Signal | WallTime)
+}
+
+/// The last line that is not blank, shortened, without control characters.
+fn last_line(tail: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(tail);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().filter(|character| !character.is_control()).take(LINE_CHARACTERS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_short_and_plain() {
+        assert_eq!(last_line(b"one\ntwo\x1b[31m\n \n\n").as_deref(), Some("two[31m"));
+        assert_eq!(last_line(b" \n\t"), None);
+        assert_eq!(last_line("é".repeat(500).as_bytes()).map(|line| line.chars().count()), Some(LINE_CHARACTERS));
     }
 }

@@ -217,7 +217,7 @@ impl Executor {
         mut output: OutputPublisher,
         workspace: Option<Opened>,
     ) {
-        let end = match self.run(&attempt, ready, entry, &mut output).await {
+        let mut end = match self.run(&attempt, ready, entry, &mut output).await {
             Ok(end) => end,
             Err(error) => {
                 // Without its output the run counts for nothing; the lease runs out and the scheduler decides.
@@ -228,7 +228,7 @@ impl Executor {
         if let Some(Opened { record, workspace }) = workspace {
             self.workspaces.report(tenant, record.id, &workspace).await;
         }
-        let last_seq = match output.finish().await {
+        let last_seq = match output.finish(&mut end.ended).await {
             Ok(last_seq) => last_seq,
             Err(error) => {
                 tracing::error!(%error, execution = %attempt.execution_id, "run given up");
