@@ -299,6 +299,16 @@ mod tests {
     }
 
     #[test]
+    fn cpu_time_over_its_limit_is_the_reason_where_the_kernel_ended_it() {
+        let over = Counters { cpu_us: Some(Limits::DEFAULT.timeout_ms * Limits::DEFAULT.cpu_millis + 1), ..NONE };
+        for signal in [Signal::SIGXCPU, Signal::SIGKILL] {
+            let end = exit(ExitStatus::Signal(signal as i32), None);
+            assert_eq!(outcome(&end, over), (Status::TimedOut, Some(ReasonCode::CpuTime)));
+            assert_eq!(outcome(&end, NONE), (Status::Failed, Some(ReasonCode::Signal)));
+        }
+    }
+
+    #[test]
     fn without_an_account_only_the_kernel_and_our_own_hand_count() {
         let status = |counters, killed| judge(None, counters, killed).status;
         assert_eq!(status(MEMORY, None), Status::OutOfMemory);

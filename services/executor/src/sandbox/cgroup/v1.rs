@@ -59,6 +59,9 @@ impl Trees {
         }
         if swap {
             write(memory, "memory.memsw.limit_in_bytes", &bytes)?;
+        } else {
+            // Where nobody counts swap, it is kept out of it as far as the kernel allows; `kiln doctor` names it.
+            write(memory, "memory.swappiness", "0")?;
         }
         // What making the sandbox took is not the program's peak.
         write(memory, "memory.max_usage_in_bytes", "0")?;
