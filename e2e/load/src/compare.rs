@@ -63,6 +63,7 @@ impl Compare {
                 None => println!("{name} is not installed and left out."),
             }
         }
+        ways = self.that_work(ways).await?;
         for turn in 0..WARM_UP + self.samples {
             for (index, way) in ways.iter_mut().enumerate() {
                 let took = match &way.command {
@@ -86,6 +87,25 @@ impl Compare {
             println!("| {name} | {p50:.1} ms | {p95:.1} ms | {p99:.1} ms | {:.2} |", p50 / bare);
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Those that run the program here; why not is said of the others. Kiln and the bare interpreter must.
+    async fn that_work(&self, ways: Vec<Way>) -> anyhow::Result<Vec<Way>> {
+        let mut working = Vec::new();
+        for (index, way) in ways.into_iter().enumerate() {
+            let tried = match &way.command {
+                None => Ok(Duration::ZERO),
+                Some(command) => run(command, &format!("kiln-compare-try-{index}")).await,
+            };
+            match tried {
+                Err(error) if index > 1 => println!("{} does not work here and is left out: {error:#}", way.name),
+                tried => {
+                    tried?;
+                    working.push(way);
+                }
+            }
+        }
+        Ok(working)
     }
 
     async fn through_kiln(&self, tenant: &Tenant) -> anyhow::Result<Duration> {

@@ -17,6 +17,8 @@ const MAX_FILES: usize = 1000;
 const MAX_TOTAL_BYTES: u64 = 50 * 1024 * 1024;
 /// Bytes of all their names together, as JSON writes them: they go in one message with the end of the run.
 const MAX_NAMES_BYTES: usize = 256 * 1024;
+/// Directories that are looked into: more than any disk has, and an end where others go on making them.
+const MAX_DIRECTORIES: usize = 66_000;
 /// Directories below directories that are looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -56,8 +58,13 @@ impl Since {
 /// sockets are left where they are.
 pub fn collect(directory: BorrowedFd<'_>, written: &Written, since: Option<Since>) -> std::io::Result<Harvest> {
     let mut harvest = Harvest { since, ..Harvest::default() };
-    let mut waiting = vec![PathBuf::new()];
+    let (mut waiting, mut looked_into) = (vec![PathBuf::new()], 0);
     while let Some(path) = waiting.pop() {
+        looked_into += 1;
+        if looked_into > MAX_DIRECTORIES {
+            harvest.truncated = true;
+            break;
+        }
         let mut deeper = match harvest.look_into(directory, &path, written) {
             // Others go on working there: what has gone meanwhile is not listed.
             Err(error) if since.is_some() && has_gone(&error) => continue,
