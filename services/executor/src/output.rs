@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kiln_bus::{Ack, Bus, PublishError};
+use kiln_domain::{Ended, ReasonCode};
 use kiln_events::{Frame, FrameBody, Stream};
 use tokio::time::Instant;
 
@@ -25,6 +26,10 @@ const GATHER: Duration = Duration::from_millis(3);
 const GATHER_STATUS: Duration = Duration::from_millis(10);
 /// Frames that are larger together wait for nothing.
 const GATHER_BYTES: usize = 16 << 10;
+/// What is kept of the last output, and told of its last line, in bytes and characters.
+const TAIL_BYTES: usize = 1024;
+const LINE_CHARACTERS: usize = 120;
+
 /// What could be the beginning of a masked secret is held back for so long after the last output.
 const MASKED_AT_MOST: Duration = Duration::from_millis(50);
 
@@ -39,6 +44,8 @@ pub struct OutputPublisher {
     gathered: Vec<Frame>,
     gathered_bytes: usize,
     gathered_until: Option<Instant>,
+    /// The end of what was printed, without what is masked.
+    tail: Vec<u8>,
     unconfirmed: VecDeque<(Vec<u8>, Option<Ack>)>,
 }
 
@@ -69,6 +76,7 @@ impl OutputPublisher {
             gathered: Vec::new(),
             gathered_bytes: 0,
             gathered_until: None,
+            tail: Vec::new(),
             unconfirmed: VecDeque::new(),
         }
     }
@@ -110,9 +118,14 @@ impl OutputPublisher {
         if self.gathered_until.is_some_and(|until| until <= now) { self.publish().await } else { Ok(()) }
     }
 
-    /// Gives the end of what is left; everything else is confirmed.
-    pub async fn finish(mut self) -> Result<LastFrames, OutputLost> {
+    /// Gives the end of what is left; everything else is confirmed. A run that was ended is told with its last line.
+    pub async fn finish(mut self, ended: &mut Ended) -> Result<LastFrames, OutputLost> {
         self.unmask().await?;
+        if let Some(reason) = ended.reason.as_mut().filter(|reason| is_cut_short(reason.code))
+            && let Some(line) = last_line(&self.tail)
+        {
+            reason.message = format!("{} Last line printed: {line}", reason.message);
+        }
         while !self.unconfirmed.is_empty() {
             self.confirm_oldest().await?;
         }
@@ -134,6 +147,10 @@ impl OutputPublisher {
     }
 
     async fn send_frame(&mut self, body: FrameBody) -> Result<(), OutputLost> {
+        if let FrameBody::Output { data, .. } = &body {
+            self.tail.extend_from_slice(data.get(data.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default());
+            self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
+        }
         let (bytes, patience) = match &body {
             FrameBody::Output { data, .. } => (data.len() / 3 * 4, GATHER),
             FrameBody::Display { output } => (output.to_string().len(), GATHER),
@@ -190,5 +207,30 @@ impl OutputPublisher {
             }
             tokio::time::sleep(RETRY_EVERY).await;
         }
+    }
+}
+
+/// Whether the last line helps to see how far the program came.
+fn is_cut_short(code: ReasonCode) -> bool {
+    use ReasonCode::{CpuTime, Disk, Memory, Pids, Signal, WallTime};
+    matches!(code, CpuTime | Disk | Memory | Pids | Signal | WallTime)
+}
+
+/// The last line that is not blank, shortened, without control characters.
+fn last_line(tail: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(tail);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.trim().chars().filter(|character| !character.is_control()).take(LINE_CHARACTERS).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_short_and_plain() {
+        assert_eq!(last_line(b"one\ntwo\x1b[31m\n \n\n").as_deref(), Some("two[31m"));
+        assert_eq!(last_line(b" \n\t"), None);
+        assert_eq!(last_line("é".repeat(500).as_bytes()).map(|line| line.chars().count()), Some(LINE_CHARACTERS));
     }
 }

@@ -368,7 +368,10 @@ impl Executor {
         let mut output = OutputPublisher::new(self.bus.clone(), subject, live.attempt, Mask::default());
         let ran = self.run_cell(&attempt, payload, session, &mut output).await;
         let stored = match ran {
-            Ok((report, is_over)) => output.finish().await.map(|last| (report, is_over, last)),
+            Ok((mut report, is_over)) => {
+                let finished = output.finish(&mut report.ended).await;
+                finished.map(|last| (report, is_over, last))
+            }
             Err(lost) => Err(lost),
         };
         let (report, is_over, LastFrames { last_seq, frames: last_frames }) = match stored {

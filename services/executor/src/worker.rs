@@ -219,7 +219,7 @@ impl Executor {
         mut output: OutputPublisher,
         workspace: Option<Opened>,
     ) {
-        let end = match self.run(&attempt, ready, entry, &mut output).await {
+        let mut end = match self.run(&attempt, ready, entry, &mut output).await {
             Ok(end) => end,
             Err(error) => {
                 // Without its output the run counts for nothing; the lease runs out and the scheduler decides.
@@ -230,7 +230,7 @@ impl Executor {
         if let Some(Opened { record, workspace }) = workspace {
             self.workspaces.report(tenant, record.id, &workspace).await;
         }
-        let LastFrames { last_seq, frames: last_frames } = match output.finish().await {
+        let LastFrames { last_seq, frames: last_frames } = match output.finish(&mut end.ended).await {
             Ok(last) => last,
             Err(error) => {
                 tracing::error!(%error, execution = %attempt.execution_id, "run given up");

@@ -9,6 +9,7 @@ use kiln_db::Database;
 use kiln_http::Edge;
 use kiln_runtime::serving::{ServeOptions, serve};
 use kiln_runtime::{Deps, Service, Task};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -41,6 +42,7 @@ pub struct Listeners {
 impl Process {
     /// Connects and builds each service of `targets`, one after the other.
     pub async fn build(targets: &[Target], settings: &Settings, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        raise_open_files().context("cannot raise the limit of open files")?;
         let mut process =
             Self { services: Vec::new(), databases: Vec::new(), buses: Vec::new(), edge: Edge::new(&settings.http) };
         for target in targets {
@@ -106,6 +108,13 @@ impl Process {
         close(&self.buses, &self.databases).await;
         outcome
     }
+}
+
+/// Each run holds some descriptors, and one that leaves a thousand files a thousand for a moment: the usual soft limit is
+/// made for programs that use `select`.
+fn raise_open_files() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyhow::Result<Service> {
