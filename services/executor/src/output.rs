@@ -92,6 +92,7 @@ impl OutputPublisher {
             self.confirm_oldest().await?;
         }
         self.last_seq += 1;
+        metrics::counter!("kiln_executor_output_bytes_total").increment(bytes.len() as u64);
         let ack = self.bus.publish_later(&self.subject, None, bytes.clone()).await.ok();
         self.unconfirmed.push_back((bytes, ack));
         Ok(())

@@ -21,7 +21,7 @@ use crate::mask::Mask;
 use crate::output::{HELD_AT_MOST, OutputLost, OutputPublisher};
 use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
 use crate::workspaces::{OpenError, Opened};
-use crate::{Executor, files, stdin};
+use crate::{Executor, files, measure, stdin};
 
 /// How long an idle worker's pull waits at the bus.
 pub const PULL_WAIT: Duration = Duration::from_secs(30);
@@ -379,6 +379,7 @@ impl Executor {
 
     /// Says how the attempt ended, until the bus has taken it; its id makes a repeat harmless.
     pub async fn report(&self, finished: Envelope<Finished>) {
+        measure::finished(&finished.payload);
         for _ in 0..REPORT_TRIES {
             match self.bus.publish(subject::EXECUTION_FINISHED, Some(finished.id), &finished).await {
                 Ok(()) => return,

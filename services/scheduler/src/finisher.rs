@@ -12,8 +12,9 @@ use kiln_events::{Envelope, ExecutionRecord, Finished, Frame, FrameBody, subject
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
-use crate::Scheduler;
+use crate::measure::End;
 use crate::store::{self, Ending, ExecutionRow};
+use crate::{Scheduler, measure};
 
 /// A report that fails so often is a bug of ours; it stays in the stream for a replay.
 const MAX_DELIVER: i64 = 200;
@@ -39,6 +40,7 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
     let mut tx = scheduler.database.system().await?;
     store::lock_tenants(&mut tx, &tenants).await?;
     let mut messages = Vec::with_capacity(batch.len());
+    let mut ended = Vec::with_capacity(batch.len());
     for delivery in &batch {
         let (tenant, finished) = (delivery.payload.tenant_id, &delivery.payload.payload);
         let ending = Ending {
@@ -53,7 +55,10 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
             isolation: Some(&finished.isolation),
         };
         match store::end(&mut tx, &ending).await? {
-            Some(row) => messages.push(last_word(&row, Some(finished.last_seq))?),
+            Some(row) => {
+                messages.push(last_word(&row, Some(finished.last_seq))?);
+                ended.push((row.created_at.to_jiff(), finished));
+            }
             // A repeat, or an attempt that was given up: the fence holds.
             None => {
                 tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over");
@@ -62,6 +67,9 @@ async fn finish_batch(scheduler: &Scheduler, batch: Vec<Delivery<Envelope<Finish
     }
     scheduler.relay.add(&mut tx, &messages).await?;
     tx.commit().await?;
+    for (created_at, Finished { ended, start, started_at, finished_at, .. }) in ended {
+        measure::ended(&End { ended, start: Some(*start), created_at, started_at: Some(*started_at), finished_at: *finished_at });
+    }
     scheduler.ended(messages);
     Ok(vec![Outcome::Done; batch.len()])
 }
@@ -98,7 +106,10 @@ impl Scheduler {
         let last_seq = (row.state != "running").then_some(0);
         let message = last_word(&row_after, last_seq)?;
         self.relay.add(connection, std::slice::from_ref(&message)).await?;
-        Ok(Some((row_after.record()?, message)))
+        let record = row_after.record()?;
+        let (created_at, finished_at) = (record.created_at, ending.finished_at);
+        measure::ended(&End { ended, start: None, created_at, started_at: None, finished_at });
+        Ok(Some((record, message)))
     }
 }
 

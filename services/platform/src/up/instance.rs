@@ -22,6 +22,9 @@ const STATE: &str = "kiln.json";
 pub struct State {
     pub url: String,
     pub metrics_url: Option<String>,
+    /// With `--observability` only.
+    #[serde(default)]
+    pub prometheus_url: Option<String>,
     pub pid: i32,
     /// RFC 3339, UTC.
     pub started_at: jiff::Timestamp,
@@ -84,7 +87,7 @@ impl Held {
 pub enum Running {
     No,
     Starting,
-    Serving(State),
+    Serving(Box<State>),
 }
 
 /// Looks who runs in `home`, without disturbing it.
@@ -93,7 +96,7 @@ pub fn running(home: &Path) -> anyhow::Result<Running> {
         return Ok(Running::No);
     }
     match std::fs::read(home.join(STATE)) {
-        Ok(text) => Ok(serde_json::from_slice::<State>(&text)
+        Ok(text) => Ok(serde_json::from_slice::<Box<State>>(&text)
             .ok()
             .filter(|state| Path::new(&format!("/proc/{}", state.pid)).exists())
             .map_or(Running::Starting, Running::Serving)),

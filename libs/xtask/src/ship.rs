@@ -1,0 +1,91 @@
+//! What is shipped beside the program: chart, dashboards, alerts, Terraform, workflows. Each check is a Python program in
+//! `libs/xtask/ship`, run in a virtual environment of pinned packages that is made once.
+//!
+//! A check that could not be made, or a part of one, says so in a line that begins with `SKIPPED: `.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::report::Report;
+use crate::step;
+use crate::{root, target_directory};
+
+const CHECKS: [(&str, &str); 7] = [
+    ("helm: the chart, for each file of values", "helm.py"),
+    ("helm: custom resources", "custom_resources.py"),
+    ("grafana: metrics, dashboards and queries on a live Kiln", "live.py"),
+    ("grafana: alerts", "alerts.py"),
+    ("terraform: format, validity and tests", "terraform.py"),
+    ("github: workflows and templates", "workflows.py"),
+    ("images and scripts", "scripts.py"),
+];
+
+const INSTALL_WITHIN: Duration = Duration::from_mins(10);
+const CHECK_WITHIN: Duration = Duration::from_mins(5);
+
+/// Makes every check. `servers` says where Postgres and NATS are.
+pub fn check(report: &mut Report, servers: &[(String, String)]) {
+    let home = target_directory().join("ship");
+    let mut environment = None;
+    if !report.check("tools for the shipped files", || {
+        environment = Some(environment_in(&home)?);
+        Ok(())
+    }) {
+        return;
+    }
+    let Some(environment) = environment else { return };
+    for (name, program) in CHECKS {
+        let scratch = home.join("scratch").join(program.trim_end_matches(".py"));
+        let mut said = String::new();
+        report.command(name, || {
+            if scratch.exists() {
+                fs::remove_dir_all(&scratch).context("scratch")?;
+            }
+            fs::create_dir_all(&scratch).context("scratch")?;
+            let mut command = Command::new(environment.join("bin/python"));
+            command.arg("-B").arg(sources().join(program)).current_dir(root());
+            command.env("KILN_BIN", target_directory().join("release/kiln"));
+            command.env("KILN_SCRATCH", &scratch).env("KILN_SHIP_CACHE", home.join("cache"));
+            command.envs(servers.iter().map(|(name, value)| (name, value)));
+            let outcome = step::run(&mut command, CHECK_WITHIN)?;
+            said.clone_from(&outcome.output);
+            Ok(outcome)
+        });
+        for why in said.lines().filter_map(|line| line.strip_prefix("SKIPPED: ")) {
+            report.skipped(name, why);
+        }
+    }
+}
+
+fn sources() -> PathBuf {
+    root().join("libs/xtask/ship")
+}
+
+/// The virtual environment of the pinned packages; another one when they change.
+fn environment_in(home: &Path) -> anyhow::Result<PathBuf> {
+    let requirements = sources().join("requirements.txt");
+    let mut hasher = DefaultHasher::new();
+    fs::read(&requirements).context("requirements.txt")?.hash(&mut hasher);
+    let environment = home.join(format!("venv-{:016x}", hasher.finish()));
+    let done = environment.join("done");
+    if done.exists() {
+        return Ok(environment);
+    }
+    fs::create_dir_all(home).context("the directory of the tools")?;
+    let run = |command: &mut Command| -> anyhow::Result<()> {
+        let outcome = step::run(command, INSTALL_WITHIN)?;
+        anyhow::ensure!(outcome.success, "{}", outcome.output);
+        Ok(())
+    };
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let install =
+        ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check", "-r"];
+    run(Command::new(environment.join("bin/python")).args(install).arg(&requirements))?;
+    fs::write(&done, "").context("cannot say that the tools are there")?;
+    Ok(environment)
+}
