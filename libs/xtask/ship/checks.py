@@ -62,7 +62,7 @@ def debian(program, package):
     found = shutil.which(program)
     if found:
         return found
-    home = pathlib.Path(os.environ["KILN_SHIP_CACHE"]) / "debian"
+    home = pathlib.Path(os.environ["SHIP_CACHE"]) / "debian"
     binary = home / "usr/bin" / program
     if binary.exists():
         return str(binary)

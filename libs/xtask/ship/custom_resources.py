@@ -20,7 +20,7 @@ def validator():
     """The schemas, installed once for each lock file."""
     if not (shutil.which("node") and shutil.which("npm")):
         skip("Node.js and npm are not installed (apt-get install nodejs npm)")
-    home = pathlib.Path(os.environ["KILN_SHIP_CACHE"]) / "schemas"
+    home = pathlib.Path(os.environ["SHIP_CACHE"]) / "schemas"
     home.mkdir(parents=True, exist_ok=True)
     same = all((home / file.name).exists() and (home / file.name).read_bytes() == file.read_bytes() for file in SOURCES.glob("*.json"))
     if not (same and (home / "node_modules").exists()):

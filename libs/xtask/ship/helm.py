@@ -140,7 +140,7 @@ def check_nats(faults, place, found):
             if not os.access(server, os.X_OK):
                 skipped(f"nats-server -t: there is none at KILN_NATS_SERVER={server!r}")
                 return
-            file = os.path.join(os.environ["KILN_SCRATCH"], "nats.conf")
+            file = os.path.join(os.environ["SHIP_SCRATCH"], "nats.conf")
             with open(file, "w", encoding="utf-8") as out:
                 out.write(document["data"]["nats.conf"])
             users = ("OPERATOR", "AUTH", "SCHEDULER", "EXECUTOR", "RESULT")

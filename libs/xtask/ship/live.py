@@ -18,7 +18,7 @@ import yaml
 from checks import ROOT, Faults, debian, kiln, run, skipped
 
 GRAFANA = ROOT / "grafana"
-SCRATCH = pathlib.Path(os.environ.get("KILN_SCRATCH", "/tmp"))
+SCRATCH = pathlib.Path(os.environ.get("SHIP_SCRATCH", "/tmp"))
 READY_WITHIN_S, NUMBERS_WITHIN_S = 60, 75
 # What Grafana puts in their place.
 INTERVAL = "1m"

@@ -50,7 +50,7 @@ pub fn check(report: &mut Report, servers: &[(String, String)]) {
             let mut command = Command::new(environment.join("bin/python"));
             command.arg("-B").arg(sources().join(program)).current_dir(root());
             command.env("KILN_BIN", target_directory().join("release/kiln"));
-            command.env("KILN_SCRATCH", &scratch).env("KILN_SHIP_CACHE", home.join("cache"));
+            command.env("SHIP_SCRATCH", &scratch).env("SHIP_CACHE", home.join("cache"));
             command.envs(servers.iter().map(|(name, value)| (name, value)));
             let outcome = step::run(&mut command, CHECK_WITHIN)?;
             said.clone_from(&outcome.output);

@@ -1,4 +1,7 @@
 mock_provider "aws" {
+  mock_resource "aws_eks_cluster" {
+    defaults = { certificate_authority = [{ data = "Y2VydGlmaWNhdGU=" }] }
+  }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }
@@ -37,19 +40,19 @@ run "executors_have_nodes_of_their_own" {
 }
 
 run "everybody_is_refused" {
-  command         = plan
+  command = plan
   variables { public_access_cidrs = ["0.0.0.0/0"] }
   expect_failures = [var.public_access_cidrs]
 }
 
 run "an_old_kubernetes_is_refused" {
-  command         = plan
+  command = plan
   variables { kubernetes_version = "1.29" }
   expect_failures = [var.kubernetes_version]
 }
 
 run "fewer_than_none_is_refused" {
-  command         = plan
+  command = plan
   variables { executors = { instance_type = "m7i.large", min = 4, max = 2, disk_gib = 100 } }
   expect_failures = [var.executors]
 }

@@ -26,13 +26,13 @@ run "private_encrypted_and_kept" {
     error_message = "only the nodes may connect"
   }
   assert {
-    condition     = keys(output.urls) == ["auth", "owner", "result", "scheduler"] && startswith(output.urls["auth"], "postgres://kiln_auth:") && endswith(output.urls["owner"], "@kiln.example.internal:5432/kiln?sslmode=require")
+    condition     = join(" ", keys(output.urls)) == "auth owner result scheduler" && startswith(output.urls["auth"], "postgres://kiln_auth:") && endswith(output.urls["owner"], "@kiln.example.internal:5432/kiln?sslmode=require")
     error_message = "an address for each role, over TLS"
   }
 }
 
 run "a_disk_that_cannot_grow_is_refused" {
-  command         = plan
+  command = plan
   variables { storage_gib = { begin = 100, most = 100 } }
   expect_failures = [var.storage_gib]
 }

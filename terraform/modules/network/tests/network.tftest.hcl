@@ -18,7 +18,7 @@ run "a_gateway_in_every_zone" {
 }
 
 run "one_gateway_for_all" {
-  command   = plan
+  command = plan
   variables { nat_per_zone = false }
   assert {
     condition     = length(aws_nat_gateway.this) == 1 && length(aws_route.private) == 3
@@ -27,13 +27,13 @@ run "one_gateway_for_all" {
 }
 
 run "one_zone_is_refused" {
-  command         = plan
+  command = plan
   variables { zones = ["eu-central-1a"] }
   expect_failures = [var.zones]
 }
 
 run "a_small_range_is_refused" {
-  command         = plan
+  command = plan
   variables { cidr = "10.0.0.0/24" }
   expect_failures = [var.cidr]
 }
