@@ -35,6 +35,14 @@ pub struct State {
     pub isolation: String,
 }
 
+impl State {
+    /// Where its metrics are: the address itself and, with `--observability`, the Prometheus that reads it, on a line of its own.
+    pub fn metrics_lines(&self) -> String {
+        let prometheus = self.prometheus_url.as_ref().map(|url| format!("\n  Prometheus {url}")).unwrap_or_default();
+        format!("{}{prometheus}", self.metrics_url.as_deref().unwrap_or("none"))
+    }
+}
+
 /// A data directory held by this process. The kernel lets go of the lock when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Held {

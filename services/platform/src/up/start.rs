@@ -157,11 +157,10 @@ async fn all_ready(readiness: &Readiness) -> anyhow::Result<()> {
 
 fn announce(state: &State) {
     say(&format!(
-        "Kiln {}\n  API docs   {}/docs\n  Metrics    {}{}\n  Isolation  {}\n  Data       {}\n  Stop       Ctrl-C, or `kiln down`\nKiln is ready at {}",
+        "Kiln {}\n  API docs   {}/docs\n  Metrics    {}\n  Isolation  {}\n  Data       {}\n  Stop       Ctrl-C, or `kiln down`\nKiln is ready at {}",
         state.version,
         state.url,
-        state.metrics_url.as_deref().unwrap_or("none"),
-        state.prometheus_url.as_ref().map(|url| format!("\n  Prometheus {url}")).unwrap_or_default(),
+        state.metrics_lines(),
         state.isolation,
         state.data.display(),
         state.url,
