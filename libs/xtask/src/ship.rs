@@ -18,9 +18,10 @@ use crate::{root, target_directory};
 
 /// Waits more than it computes, so it goes on beside the others.
 const LIVE: Check = ("grafana: metrics, dashboards and queries on a live Kiln", "live.py");
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     ("helm: the chart, for each file of values", "helm.py"),
     ("helm: custom resources", "custom_resources.py"),
+    ("helm: the pods as processes", "processes.py"),
     ("grafana: alerts", "alerts.py"),
     ("terraform: format, validity and tests", "terraform.py"),
     ("github: workflows and templates", "workflows.py"),
