@@ -150,9 +150,9 @@ DASHBOARDS = {
          {"": "1 - avg_over_time(kiln:lost_runs:ratio_rate1h[30d])"}),
         ("graph", "Burn of the budget: availability", "short", "1 spends the budget in 30 days, 14.4 in two: then somebody is called.",
          {"1 h": "kiln:http_errors:ratio_rate1h / 0.001", "6 h": "kiln:http_errors:ratio_rate6h / 0.001"}),
-        ("graph", "Burn of the budget: starts", "short", "As above.",
+        ("graph", "Burn of the budget: starts", "short", "1 spends the budget in 30 days, 14.4 in two.",
          {"1 h": "kiln:slow_starts:ratio_rate1h / 0.05", "6 h": "kiln:slow_starts:ratio_rate6h / 0.05"}),
-        ("graph", "Burn of the budget: lost executions", "short", "As above.",
+        ("graph", "Burn of the budget: lost executions", "short", "1 spends the budget in 30 days, 14.4 in two.",
          {"1 h": "kiln:lost_runs:ratio_rate1h / 0.001", "6 h": "kiln:lost_runs:ratio_rate6h / 0.001"}),
     ]),
 }

@@ -70,21 +70,32 @@ class Up:
             self.process.wait()
 
 
-def work(faults, url):
-    """Something of everything that panels show."""
-    status, account = call("POST", f"{url}/api/v1/auth/signup", {"email": "live@example.com", "password": "a long pass phrase for it"})
-    faults.expect(status == 201, "sign-up", account)
-    token = account["access_token"]
-    submit = f"{url}/api/v1/executions?wait_ms=30000"
-    for code in ["print(6 * 7)"] * 20 + ["raise SystemExit(3)"] * 3 + ["import time; time.sleep(9)"]:
-        status, run_ = call("POST", submit, {"code": code, "limits": {"timeout_ms": 5000 if "sleep" not in code else 200}}, token)
-        faults.expect(status == 200, f"run of {code}", run_)
-    status, refused = call("POST", submit, {"code": "1", "workspace_id": "01900000-0000-7000-8000-000000000000"}, token)
-    faults.expect(status == 422, "run in no workspace", refused)
-    status, session = call("POST", f"{url}/api/v1/sessions", {}, token)
-    faults.expect(status == 201, "session", session)
-    status, cell = call("POST", f"{url}/api/v1/sessions/{session['id']}/executions?wait_ms=30000", {"code": "1 + 1"}, token)
-    faults.expect(status == 200, "cell", cell)
+class Work:
+    """Something of everything that panels show: once, and then a little again and again, since a rate wants a change."""
+
+    def __init__(self, faults, url):
+        self.faults, self.url = faults, url
+        status, account = call("POST", f"{url}/api/v1/auth/signup", {"email": "live@example.com", "password": "a long pass phrase for it"})
+        faults.expect(status == 201, "sign-up", account)
+        self.token = account["access_token"]
+        self.run("import time; time.sleep(9)", timeout_ms=200)
+        status, self.session = self.post("/sessions", {})
+        faults.expect(status == 201, "session", self.session)
+
+    def post(self, path, body):
+        return call("POST", f"{self.url}/api/v1{path}", body, self.token)
+
+    def run(self, code, **limits):
+        status, ended = self.post("/executions?wait_ms=30000", {"code": code, "limits": limits})
+        self.faults.expect(status == 200, f"run of {code}", ended)
+
+    def some_more(self):
+        for code in ("print(6 * 7)", "raise SystemExit(3)"):
+            self.run(code)
+        status, refused = self.post("/executions", {"code": "1", "workspace_id": "01900000-0000-7000-8000-000000000000"})
+        self.faults.expect(status == 422, "run in no workspace", refused)
+        status, cell = self.post(f"/sessions/{self.session['id']}/executions?wait_ms=30000", {"code": "1 + 1"})
+        self.faults.expect(status == 200, "cell", cell)
 
 
 def table_of_code():
@@ -129,11 +140,12 @@ def ask(prometheus, query):
     return (answer["data"]["result"], "") if status == 200 else ([], answer)
 
 
-def check_queries(faults, prometheus, queries):
+def check_queries(faults, prometheus, queries, some_more):
     """Every query gives a number in the end. Rules are evaluated every half minute, so the first take a while."""
     deadline, open_ = time.monotonic() + NUMBERS_WITHIN_S, {}
     waiting = [(place, query.replace("$__rate_interval", INTERVAL)) for place, query in queries]
     while waiting and time.monotonic() < deadline:
+        some_more()
         open_ = {(place, query): ask(prometheus, query) for place, query in waiting}
         waiting = [key for key, (result, _) in open_.items() if not any(one["value"][1] != "NaN" for one in result)]
         if waiting:
@@ -188,7 +200,8 @@ def main():
     prometheus, promtool = debian("prometheus", "prometheus"), debian("promtool", "prometheus")
     up = Up(prometheus)
     with up as state:
-        work(faults, state["url"])
+        work = Work(faults, state["url"])
+        work.some_more()
         with urllib.request.urlopen(state["metrics_url"], timeout=10) as answer:
             metrics = answer.read().decode()
         live = set(re.findall(r"^# TYPE (\S+)", metrics, re.MULTILINE))
@@ -205,7 +218,7 @@ def main():
         if not prometheus or not state.get("prometheus_url"):
             skipped(f"queries: no prometheus on PATH nor from Debian ({up.said().strip().splitlines()[:1]})")
         else:
-            check_queries(faults, state["prometheus_url"], [(place, query) for place, kind, query in asked if kind == "promql"])
+            check_queries(faults, state["prometheus_url"], [(place, query) for place, kind, query in asked if kind == "promql"], work.some_more)
             check_rules(faults, state["prometheus_url"])
         check_sql(faults, state, [(place, query) for place, kind, query in asked if kind == "sql"])
     faults.finish(f"{len(live)} metrics, {len(asked)} queries, {len(rules)} rules")

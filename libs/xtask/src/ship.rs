@@ -37,12 +37,15 @@ const CHECK_WITHIN: Duration = Duration::from_mins(5);
 /// Makes every check. `servers` says where Postgres and NATS are.
 pub fn check(report: &mut Report, servers: &[(String, String)]) {
     let home = target_directory().join("ship");
-    let mut environment = None;
-    report.check("tools for the shipped files", || {
-        environment = Some(environment_in(&home)?);
-        Ok(())
-    });
-    let Some(environment) = environment else { return };
+    let environment = match environment_in(&home) {
+        Ok(environment) => environment,
+        Err(error) => {
+            for (name, _) in CHECKS.into_iter().chain([LIVE]) {
+                report.skipped(name, &format!("its tools cannot be installed (apt-get install python3-venv): {error:#}"));
+            }
+            return;
+        }
+    };
     let run = |program: &str| make(program, &environment, &home, servers);
     thread::scope(|scope| {
         let live = scope.spawn(|| run(LIVE.1));
