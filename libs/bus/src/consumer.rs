@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use metrics::{counter, histogram};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -119,9 +119,14 @@ impl Consumer {
             let Some(first) = first else { anyhow::bail!("consumer {} was closed", self.name) };
             let mut batch = Batch::default();
             let mut until = self.take(first, &patience, &mut batch).await;
-            while batch.parsed.len() < BATCH
-                && let Ok(Some(more)) = tokio::time::timeout_at(until, messages.next()).await
-            {
+            while batch.parsed.len() < BATCH {
+                // A timer's step is a millisecond: what is due already must not wait for one.
+                let more = if until <= Instant::now() {
+                    messages.next().now_or_never()
+                } else {
+                    tokio::time::timeout_at(until, messages.next()).await.ok()
+                };
+                let Some(Some(more)) = more else { break };
                 until = until.min(self.take(more, &patience, &mut batch).await);
             }
             if !batch.parsed.is_empty() {

@@ -132,7 +132,7 @@ pub const METRICS: &[Metric] = &{
             "Runs that found a sandbox waiting (hit) or did not (miss).",
         ),
         metric(Counter, "kiln_executor_sandbox_failures_total", "", "Runs whose sandbox could not be made or broke."),
-        metric(Counter, "kiln_executor_output_bytes_total", "", "Output, displays and states sent to the bus."),
+        metric(Counter, "kiln_executor_output_bytes_total", "", "Bytes that programs print and show."),
     ]
 };
 

@@ -23,6 +23,7 @@ mod tenants;
 mod workspaces;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use kiln_bus::Bus;
@@ -49,9 +50,13 @@ pub(crate) struct Scheduler {
     runtimes: Runtimes,
     /// Something may be dispatched: an execution came in, capacity came free, an executor called.
     wake: Notify,
+    /// Something may be queued, so that capacity which comes free is of use.
+    may_wait: AtomicBool,
     verifier: Verifier,
     /// Requests that go on after their client has left.
     requests: TaskTracker,
+    /// The way for executors' reports to the finisher.
+    reports: finisher::Reports,
 }
 
 /// Builds the service; nothing is answered before the process serves its routes and tasks.
@@ -60,6 +65,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let (relay, relay_task) = Relay::new(database.clone(), deps.bus.clone(), deps.shutdown.clone());
     let verifier = Verifier::new(deps.bus.clone());
     let runtimes = Runtimes::load(&database).await?;
+    let (reports, report_queue) = finisher::reports();
     let scheduler = Arc::new(Scheduler {
         config,
         database,
@@ -68,15 +74,18 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         fleet: Fleet::default(),
         runtimes,
         wake: Notify::new(),
+        may_wait: AtomicBool::new(true),
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
+        reports,
     });
     let mut tasks = vec![
         relay_task,
         Task::new("scheduler-verifier", verifier.run(deps.shutdown.clone())),
         dispatcher::task(&scheduler, deps.shutdown.clone()),
         reconciler::task(&scheduler, deps.shutdown.clone()),
-        finisher::task(&scheduler, deps.shutdown.clone()),
+        finisher::task(&scheduler, report_queue, deps.shutdown.clone()),
+        finisher::left_task(&scheduler, deps.shutdown.clone()),
         measure::task(&scheduler, deps.shutdown.clone()),
         tenants::task(&scheduler, deps.shutdown.clone()),
     ];
