@@ -152,36 +152,55 @@ def start_nats(cluster):
     cluster.until("NATS", lambda: answers(f"http://127.0.0.1:{cluster.ports['monitoring']}/healthz"))
 
 
-def main():
-    logging.disable(logging.INFO)
-    program, cluster = kiln(), Cluster()
-    if os.geteuid() != 0:
-        skip("the executor's pod is root, and this is not")
-    postgres = start_postgres(cluster)
-    try:
-        start_nats(cluster)
-        # Services come first, as in a cluster: their init containers wait until the migrations have run.
-        waits = [(name, cluster.pods[name]["initContainers"][0]) for name in SERVICES if name != "web"]
-        for name, container in waits:
-            cluster.start(f"{name}-wait", [program, *container["args"]], env=cluster.environment(container))
+class Serving:
+    """The whole of it, migrated and ready; stopped and removed at the end."""
+
+    def __init__(self):
+        self.program, self.cluster, self.postgres = kiln(), Cluster(), None
+        if os.geteuid() != 0:
+            skip("the executor's pod is root, and this is not")
+
+    def __enter__(self):
+        cluster = self.cluster
+        self.postgres = start_postgres(cluster)
+        try:
+            start_nats(cluster)
+            self.migrate_while_services_wait()
+            for name in SERVICES:
+                container = cluster.pods[name]["containers"][0]
+                cluster.start(name, [self.program, *cluster.arguments(name, container)], env=cluster.environment(container))
+            for name in SERVICES:
+                cluster.until(f"{name} ready", lambda name=name: answers(f"http://127.0.0.1:{cluster.ports[name]}/readyz"))
+        except BaseException:
+            self.__exit__()
+            raise
+        return cluster
+
+    def migrate_while_services_wait(self):
+        """Services come first, as in a cluster: their init containers wait until the migrations have run."""
+        cluster = self.cluster
+        for name in (name for name in SERVICES if name != "web"):
+            container = cluster.pods[name]["initContainers"][0]
+            cluster.start(f"{name}-wait", [self.program, *container["args"]], env=cluster.environment(container))
         migrate = cluster.pods["migrate"]["containers"][0]
-        cluster.once("migrate", [program, *migrate["args"]], cluster.environment(migrate))
-        waiting = [entry for entry in cluster.running if entry[0].endswith("-wait")]
-        for name, process in waiting:
+        cluster.once("migrate", [self.program, *migrate["args"]], cluster.environment(migrate))
+        for name, process in [entry for entry in cluster.running if entry[0].endswith("-wait")]:
             if process.wait(timeout=30) != 0:
                 cluster.fail(f"{name} gave up")
             cluster.running.remove((name, process))
-        for name in SERVICES:
-            container = cluster.pods[name]["containers"][0]
-            cluster.start(name, [program, *cluster.arguments(name, container)], env=cluster.environment(container))
-        for name in SERVICES:
-            cluster.until(f"{name} ready", lambda name=name: answers(f"http://127.0.0.1:{cluster.ports[name]}/readyz"))
+
+    def __exit__(self, *_):
+        self.cluster.stop()
+        if self.postgres:
+            shutil.rmtree(self.postgres)
+
+
+def main():
+    logging.disable(logging.INFO)
+    with Serving() as cluster:
         test = cluster.pods["test"]["containers"][0]
         addresses = {entry["name"]: cluster.here(entry["value"]) for entry in test["env"]}
         cluster.once("helm test", [sys.executable, *test["command"][1:], *test["args"]], {"PATH": os.environ["PATH"], **addresses})
-    finally:
-        cluster.stop()
-        shutil.rmtree(postgres)
     print("migrated, waited for, served and ran a program")
 
 

@@ -16,8 +16,11 @@ use crate::report::Report;
 use crate::step::{self, Outcome};
 use crate::{root, target_directory};
 
-/// Waits more than it computes, so it goes on beside the others.
-const LIVE: Check = ("grafana: metrics, dashboards and queries on a live Kiln", "live.py");
+/// These wait more than they compute, so they go on beside the others.
+const WAITING: [Check; 2] = [
+    ("grafana: metrics, dashboards and queries on a live Kiln", "live.py"),
+    ("grafana: six things that go wrong are seen", "stories.py"),
+];
 const CHECKS: [Check; 7] = [
     ("helm: the chart, for each file of values", "helm.py"),
     ("helm: custom resources", "custom_resources.py"),
@@ -40,7 +43,7 @@ pub fn check(report: &mut Report, servers: &[(String, String)]) {
     let environment = match environment_in(&home) {
         Ok(environment) => environment,
         Err(error) => {
-            for (name, _) in CHECKS.into_iter().chain([LIVE]) {
+            for (name, _) in CHECKS.into_iter().chain(WAITING) {
                 report.skipped(name, &format!("its tools cannot be installed (apt-get install python3-venv): {error:#}"));
             }
             return;
@@ -48,11 +51,14 @@ pub fn check(report: &mut Report, servers: &[(String, String)]) {
     };
     let run = |program: &str| make(program, &environment, &home, servers);
     thread::scope(|scope| {
-        let live = scope.spawn(|| run(LIVE.1));
+        let waiting = scope.spawn(|| WAITING.map(|(_, program)| run(program)));
         for (name, program) in CHECKS {
             tell(report, name, || run(program));
         }
-        tell(report, LIVE.0, || live.join().map_err(|_| anyhow::anyhow!("the check broke"))?);
+        match waiting.join() {
+            Ok(outcomes) => WAITING.into_iter().zip(outcomes).for_each(|((name, _), outcome)| tell(report, name, || outcome)),
+            Err(_) => WAITING.into_iter().for_each(|(name, _)| tell(report, name, || anyhow::bail!("the check broke"))),
+        }
     });
 }
 
