@@ -166,6 +166,7 @@ impl OutputPublisher {
         }
         let now = Instant::now();
         self.last_seq += 1;
+        metrics::counter!("kiln_executor_output_bytes_total").increment(bytes as u64);
         self.gathered.push(Frame { attempt: self.attempt, seq: self.last_seq, at: Timestamp::now(), body });
         self.gathered_bytes += bytes;
         let until = now + patience;

@@ -21,7 +21,7 @@ use crate::mask::Mask;
 use crate::output::{LastFrames, OutputLost, OutputPublisher};
 use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
 use crate::workspaces::{OpenError, Opened};
-use crate::{Executor, files, stdin};
+use crate::{Executor, files, measure, stdin};
 
 /// How long an idle worker's pull waits at the bus.
 pub const PULL_WAIT: Duration = Duration::from_secs(30);
@@ -383,6 +383,7 @@ impl Executor {
     /// Says how the attempt ended: to a scheduler that answers once it has it stored, else to the bus, until that has taken
     /// it. Its fence makes a repeat harmless.
     pub async fn report(&self, finished: Envelope<Finished>) {
+        measure::finished(&finished.payload);
         match self.bus.request(&subject::control("scheduler", "finished"), &finished, REPORT_DEADLINE).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%error, "no scheduler has taken the end of a run; it goes to the bus"),

@@ -28,7 +28,9 @@ pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     let results = Arc::clone(results);
     Task::new("result-ingest", async move {
         let consumer = results.bus.consumer(subject::OUTPUT, "result-ingest", subject::ALL_OUTPUT, ACK_WAIT, MAX_DELIVER).await?;
-        consumer.run_gathered(shutdown, |frames: &Vec<Frame>| patience(&results, frames), |batch| store_batch(&results, batch)).await
+        consumer
+            .run_gathered(shutdown, |frames: &Vec<Frame>| patience(&results, frames), |batch| store_batch(&results, batch))
+            .await
     })
 }
 

@@ -12,7 +12,7 @@ use kiln_http::{FieldError, Hold, Problem, Standing};
 use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
 use crate::routes::NO_WORKSPACE;
 use crate::store::{self, Begun, NewExecution, StoredPayload};
-use crate::{Scheduler, dispatcher};
+use crate::{Scheduler, dispatcher, measure};
 
 /// Larger payloads go to the object store.
 const MAX_INLINE_PAYLOAD: usize = 256 * 1024;
@@ -43,6 +43,7 @@ impl Scheduler {
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
         let accepted = self.accept_in_transaction(&mut new, &payload, hold).await;
+        measure::accepted(accepted.as_ref().err());
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
         {

@@ -15,8 +15,9 @@ use kiln_runtime::Task;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::Scheduler;
+use crate::measure::End;
 use crate::store::{self, Ending, ExecutionRow};
+use crate::{Scheduler, measure};
 
 /// A report that fails so often is a bug of ours; it stays in the stream for a replay.
 const MAX_DELIVER: i64 = 200;
@@ -82,6 +83,7 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
     let mut tx = scheduler.database.system().await?;
     store::lock_tenants(&mut tx, &tenants).await?;
     let mut messages = Vec::with_capacity(reports.len());
+    let mut ended = Vec::with_capacity(reports.len());
     for Envelope { tenant_id: tenant, payload: finished, .. } in reports {
         let ending = Ending {
             tenant,
@@ -95,7 +97,10 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
             isolation: Some(&finished.isolation),
         };
         match store::end(&mut tx, &ending).await? {
-            Some(row) => messages.push(last_word(&row, Some(finished.last_seq), finished.last_frames)?),
+            Some(row) => {
+                messages.push(last_word(&row, Some(finished.last_seq), finished.last_frames)?);
+                ended.push((row.created_at.to_jiff(), finished.ended, finished.start, finished.started_at, finished.finished_at));
+            }
             // A repeat, or an attempt that was given up: the fence holds.
             None => {
                 tracing::debug!(execution = %finished.execution_id, attempt = finished.attempt, "report of an attempt that is over");
@@ -104,6 +109,15 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
     }
     scheduler.relay.add(&mut tx, &messages).await?;
     tx.commit().await?;
+    for (created_at, ended, start, started_at, finished_at) in &ended {
+        measure::ended(&End {
+            ended,
+            start: Some(*start),
+            created_at: *created_at,
+            started_at: Some(*started_at),
+            finished_at: *finished_at,
+        });
+    }
     scheduler.ended(messages);
     Ok(())
 }
@@ -149,7 +163,10 @@ impl Scheduler {
         let last_seq = (row.state != "running").then_some(0);
         let message = last_word(&row_after, last_seq, Vec::new())?;
         self.relay.add(connection, std::slice::from_ref(&message)).await?;
-        Ok(Some((row_after.record()?, message)))
+        let record = row_after.record()?;
+        let (created_at, finished_at) = (record.created_at, ending.finished_at);
+        measure::ended(&End { ended, start: None, created_at, started_at: None, finished_at });
+        Ok(Some((record, message)))
     }
 }
 

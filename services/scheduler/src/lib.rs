@@ -11,6 +11,7 @@ mod dispatcher;
 mod fairness;
 mod finisher;
 mod fleet;
+mod measure;
 mod purge;
 mod reconciler;
 mod routes;
@@ -85,6 +86,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         reconciler::task(&scheduler, deps.shutdown.clone()),
         finisher::task(&scheduler, report_queue, deps.shutdown.clone()),
         finisher::left_task(&scheduler, deps.shutdown.clone()),
+        measure::task(&scheduler, deps.shutdown.clone()),
         tenants::task(&scheduler, deps.shutdown.clone()),
     ];
     tasks.extend(control::tasks(&scheduler, &deps.shutdown));

@@ -132,7 +132,10 @@ pub enum Begun<'a> {
     /// Its first attempt is made, for whichever executor claims it.
     Dispatched,
     /// Its first attempt is made and is the session's executor's at once, since no other can claim it.
-    Granted { place: &'a SessionPlace, lease_ms: u64 },
+    Granted {
+        place: &'a SessionPlace,
+        lease_ms: u64,
+    },
 }
 
 /// Writes the execution and its reservation.
