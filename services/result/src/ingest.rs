@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Results;
 use crate::document::Output;
+use crate::run;
 use crate::store::{self, Kind, NewFrame};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -97,6 +98,7 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Vec<Frame>>>) -> any
 
     let interactive: Vec<ExecutionId> =
         ended.iter().filter(|(record, _)| record.interactive).map(|(record, _)| record.id).collect();
+    let of_notebooks = ended.iter().any(|(record, _)| record.labels.contains_key(run::NOTEBOOK_LABEL));
     for (record, last_seq) in ended {
         let key = (record.tenant_id, record.id);
         if let Some(document) = whole_document(&frames, *record, last_seq) {
@@ -105,6 +107,9 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Vec<Frame>>>) -> any
     }
     for ((tenant, execution), notice) in notices {
         results.tell_watchers(tenant, execution, notice).await;
+    }
+    if of_notebooks {
+        results.runs.wake.notify_one();
     }
     for execution in interactive {
         results.forget_stdin(execution).await;

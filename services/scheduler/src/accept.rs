@@ -9,7 +9,7 @@ use kiln_domain::LimitError;
 use kiln_events::{ExecutionRecord, Payload, Task, subject};
 use kiln_http::{FieldError, Hold, Problem, Standing};
 
-use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
+use crate::admission::{Admitted, Quota, Refusal, admit};
 use crate::routes::NO_WORKSPACE;
 use crate::store::{self, Begun, NewExecution, StoredPayload};
 use crate::{Scheduler, dispatcher, measure};
@@ -58,15 +58,8 @@ impl Scheduler {
         payload: &StoredPayload,
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
-        let defaults = Quota {
-            max_concurrent: self.config.max_concurrent,
-            max_queued: self.config.max_queued,
-            executions_per_minute: self.config.executions_per_minute,
-            cpu_ms_per_day: self.config.cpu_ms_per_day,
-            ceilings: Ceilings::default(),
-        };
         let mut tx = self.database.tenant(new.tenant).await?;
-        let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
+        let (load, quota) = store::lock_tenant(&mut tx, self.config.quota()).await?;
         if let Some(workspace) = new.workspace_id
             && !store::hold_workspace(&mut tx, workspace).await?
         {
@@ -111,7 +104,8 @@ impl Scheduler {
     }
 }
 
-fn first_attempt(new: &NewExecution, payload: &StoredPayload, begun: &Begun<'_>) -> Task {
+/// The attempt that is made with the execution itself.
+pub fn first_attempt(new: &NewExecution, payload: &StoredPayload, begun: &Begun<'_>) -> Task {
     // Half of the lease is left for messages that are late and clocks that do not agree.
     let granted_until = match begun {
         Begun::Granted { lease_ms, .. } => Some(new.created_at + Duration::from_millis(lease_ms / 2)),

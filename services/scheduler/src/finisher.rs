@@ -82,6 +82,7 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
     tenants.dedup();
     let mut tx = scheduler.database.system().await?;
     store::lock_tenants(&mut tx, &tenants).await?;
+    let mut may_stop_others = false;
     let mut messages = Vec::with_capacity(reports.len());
     let mut ended = Vec::with_capacity(reports.len());
     for Envelope { tenant_id: tenant, payload: finished, .. } in reports {
@@ -98,6 +99,7 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
         };
         match store::end(&mut tx, &ending).await? {
             Some(row) => {
+                may_stop_others |= row.session_id.is_some() && finished.ended.status != Status::Succeeded;
                 messages.push(last_word(&row, Some(finished.last_seq), finished.last_frames)?);
                 ended.push((row.created_at.to_jiff(), finished.ended, finished.start, finished.started_at, finished.finished_at));
             }
@@ -119,6 +121,9 @@ async fn finish(scheduler: &Scheduler, reports: Vec<Envelope<Finished>>) -> anyh
         });
     }
     scheduler.ended(messages);
+    if may_stop_others {
+        scheduler.batch_failed.notify_one();
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod admission;
+mod batches;
 mod config;
 mod control;
 mod dispatcher;
@@ -52,6 +53,8 @@ pub(crate) struct Scheduler {
     wake: Notify,
     /// Something may be queued, so that capacity which comes free is of use.
     may_wait: AtomicBool,
+    /// An execution that others may be behind has failed.
+    batch_failed: Notify,
     verifier: Verifier,
     /// Requests that go on after their client has left.
     requests: TaskTracker,
@@ -75,6 +78,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         runtimes,
         wake: Notify::new(),
         may_wait: AtomicBool::new(true),
+        batch_failed: Notify::new(),
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
         reports,
@@ -83,6 +87,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         relay_task,
         Task::new("scheduler-verifier", verifier.run(deps.shutdown.clone())),
         dispatcher::task(&scheduler, deps.shutdown.clone()),
+        batches::task(&scheduler, deps.shutdown.clone()),
         reconciler::task(&scheduler, deps.shutdown.clone()),
         finisher::task(&scheduler, report_queue, deps.shutdown.clone()),
         finisher::left_task(&scheduler, deps.shutdown.clone()),

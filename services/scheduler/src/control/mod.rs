@@ -1,7 +1,9 @@
 //! What the scheduler answers to the other services, over the bus.
 
+mod batch;
 mod cancel;
 mod executors;
+mod notebooks;
 mod retry;
 mod tenant_usage;
 mod why;
@@ -30,6 +32,9 @@ pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Ta
         answer(scheduler, shutdown, "retry", |s, q| async move { s.retry(q).await }),
         answer(scheduler, shutdown, "delete", |s, q: Delete| async move { s.delete(q).await }),
         answer(scheduler, shutdown, "why", |s, q| async move { s.why(q).await }),
+        answer(scheduler, shutdown, "run_batch", |s, q| async move { s.run_batch(q).await }),
+        answer(scheduler, shutdown, "finish_session", |s, q| async move { s.finish_session(q).await }),
+        answer(scheduler, shutdown, "check_place", |s, q| async move { s.check_place(q).await }),
         answer(scheduler, shutdown, "usage_sums", |s, q: UsageSums| async move { s.usage_sums(q).await }),
         answer(scheduler, shutdown, "secrets", |s, q: AttemptSecrets| async move { s.secrets_of(q).await }),
         answer(scheduler, shutdown, "session_ended", |s, q: SessionEnded| async move { s.session_ended(q).await }),

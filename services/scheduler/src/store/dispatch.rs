@@ -34,6 +34,7 @@ pub async fn waiting(
                   AND (session_id IS NULL OR NOT EXISTS (
                         SELECT FROM scheduler.execution AS before WHERE before.session_id = e.session_id AND before.id < e.id
                           AND before.state IN ('queued', 'dispatched', 'running')))
+                  AND (batch_id IS NULL OR NOT scheduler.stopped(batch_id, id))
                 ORDER BY priority DESC, id LIMIT LEAST(COALESCE(tenant.max_concurrent, $2) - tenant.active, $3)
            ) AS queued
            ORDER BY tenant.tenant_id, queued.priority DESC, queued.id"#,

@@ -2,6 +2,7 @@
 
 mod accept;
 mod attempt;
+mod batch;
 mod dispatch;
 mod end;
 mod gauges;
@@ -15,6 +16,7 @@ mod workspace;
 
 pub use accept::{Begun, NewExecution, StoredPayload, insert, lock_tenant};
 pub use attempt::{Beat, claim, extend_leases, instance_gone, leases_expired};
+pub use batch::{mark_batch, stopped};
 pub use dispatch::{any_queued, mark_dispatched, stuck_dispatches, waiting};
 pub use end::{Ending, end, lock_tenants, requeue};
 pub use gauges::gauges;

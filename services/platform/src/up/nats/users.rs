@@ -71,7 +71,8 @@ const EXECUTOR: Access = Access {
         "kiln.control.v1.auth.api_key",
     ],
     subscribe: &["kiln.stdin.v1.>", "kiln.event.v1.>", "kiln.control.v1.>"],
-    deny: &[],
+    // What makes executions is for the services that know who asks.
+    deny: &["kiln.control.v1.scheduler.run_batch", "kiln.control.v1.scheduler.finish_session"],
     // It runs what strangers wrote; if it fell, it must not pass for another service. Its own subject is named by its id.
     deaf: &["kiln.control.v1.auth.>", "kiln.control.v1.scheduler.>", "kiln.control.v1.result.>"],
 };
