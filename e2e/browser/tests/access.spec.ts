@@ -47,7 +47,16 @@ test('the other pages', async ({ page, context }) => {
   const answer = await context.request.post('/api/v1/executions?wait_ms=20000', { headers, data: { code: 'print("x"); raise SystemExit(1)', labels: { team: 'data' } } });
   const { id } = (await answer.json()) as { id: string };
   await context.request.post('/api/v1/api-keys', { headers, data: { name: 'nightly', scopes: ['executions:read'] } });
+  const workspaces = (await (await context.request.get('/api/v1/workspaces', { headers })).json()) as { data: { id: string }[] };
+  const workspace = workspaces.data[0]?.id;
+  await context.request.put(`/api/v1/workspaces/${workspace}/files/data/planets.csv`, { headers: { ...headers, 'content-type': 'application/octet-stream' }, data: 'planet,days\nVenus,225\n' });
+  const made = await context.request.post('/api/v1/sessions', { headers, data: { name: 'work', workspace_id: workspace } });
+  const session = ((await made.json()) as { id: string }).id;
+  await context.request.post(`/api/v1/sessions/${session}/executions?wait_ms=20000`, { headers, data: { code: 'print("colour \\033[31mred")\n1/0' } });
   for (const [name, address, sign] of [
+    ['files', `/files?in=${workspace}&path=data/planets.csv`, 'Venus'],
+    ['sessions', '/sessions', 'Idle'],
+    ['session', `/sessions/${session}`, 'ZeroDivisionError'],
     ['runs', '/runs', id.slice(-8)],
     ['run', `/runs/${id}`, 'Certificate'],
     ['overview', '/overview', 'Running now'],

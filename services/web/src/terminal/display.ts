@@ -25,12 +25,12 @@ export function readDisplay(output: unknown): Display | null {
   return text === '' ? null : { form: 'text', text };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** nbformat writes long text as a list of its lines. */
-function joined(value: unknown): string | null {
+export function joined(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((part) => typeof part === 'string')) return value.join('');
   return null;
