@@ -96,9 +96,10 @@ async function large(name: string): Promise<string> {
 
 test('over the quota is said of the file, and the bar warns', async ({ page, context, account }) => {
   const headers = { authorization: `Bearer ${account.token}` };
-  const made = await context.request.post('/api/v1/workspaces', { headers, data: { name: 'small', quota_bytes: 1_000_000 } });
+  const made = await context.request.post('/api/v1/workspaces', { headers, data: { name: 'small', quota_bytes: 2_097_152 } });
+  expect(made.status()).toBe(201);
   await page.goto(`/files?in=${((await made.json()) as { id: string }).id}`);
-  await page.locator(PICKER).setInputFiles([file('fits.bin', Buffer.alloc(950_000))]);
+  await page.locator(PICKER).setInputFiles([file('fits.bin', Buffer.alloc(1_950_000))]);
   await expect(page.getByText('nearly full')).toBeVisible();
   await page.locator(PICKER).setInputFiles([file('not.bin', Buffer.alloc(200_000))]);
   await expect(page.getByText('1 of 1 did not arrive')).toBeVisible();

@@ -156,8 +156,10 @@ export class CodeEditor {
     this.view.dispatch({ changes: { from: 0, to: this.view.state.doc.length, insert: text }, selection: { anchor: from, head: to } });
   }
 
+  /** After what is selected. */
   insert(text: string): void {
-    this.view.dispatch(this.view.state.replaceSelection(text));
+    const at = this.view.state.selection.main.to;
+    this.view.dispatch({ changes: { from: at, insert: text }, selection: { anchor: at + text.length } });
   }
 
   destroy(): void {
