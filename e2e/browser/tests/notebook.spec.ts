@@ -69,6 +69,32 @@ test('keys of the command mode', async ({ page, account, request }) => {
   await expect(page.getByRole('dialog', { name: 'Keys of a notebook' })).toBeVisible();
 });
 
+test('cells are dragged to another place', async ({ page, account, request }) => {
+  const notebook = new NotebookPage(page);
+  await notebook.open(await makeNotebook(request, account.token, [code('a', 'a'), code('b', 'b'), code('c', 'c')]));
+  await notebook.choose(0);
+  const box = await notebook.cell(2).boundingBox();
+  await notebook.cell(0).locator('.grip').dragTo(notebook.cell(2), { targetPosition: { x: 200, y: (box?.height ?? 40) - 6 } });
+  await expect.poll(() => notebook.texts()).toEqual(['b', 'c', 'a']);
+});
+
+test('completion and help come from the session', async ({ page, account, request }) => {
+  const notebook = new NotebookPage(page);
+  await notebook.open(await makeNotebook(request, account.token, [code('a', 'surprising_name = 1'), code('b', '')]));
+  await notebook.choose(0);
+  await page.keyboard.press('Shift+Enter');
+  await expect(notebook.cell(0)).toHaveAttribute('aria-label', /ran as 1/);
+  await notebook.edit(1);
+  await page.keyboard.type('surpr');
+  await page.keyboard.press('Tab');
+  await page.locator('.cm-tooltip-autocomplete li', { hasText: 'surprising_name' }).click();
+  await expect.poll(async () => (await notebook.texts())[1]).toBe('surprising_name');
+  await notebook.write('print(');
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('Shift+Tab');
+  await expect(notebook.cell(1).locator('.help')).toContainText('Prints the values');
+});
+
 test('two tabs: different cells go together, the same one is asked about', async ({ page, context, account, request }) => {
   const id = await makeNotebook(request, account.token, [code('a', 'one'), code('b', 'two')]);
   const first = new NotebookPage(page);

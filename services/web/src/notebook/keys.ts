@@ -7,6 +7,7 @@ export interface Page {
   find(): void;
   help(): void;
   numbers(): void;
+  versions(): void;
   palette(): void;
 }
 

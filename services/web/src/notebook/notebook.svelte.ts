@@ -1,7 +1,7 @@
 /** A notebook that is open: its document, its saving, its session, and what a person does with them. */
 import type { CodeEditor } from '../editor/codemirror';
-import { api, ask } from '../api/client';
-import { sayProblem } from '../api/problem';
+import { api, ask, authorized } from '../api/client';
+import { ApiProblem, sayProblem } from '../api/problem';
 import type { PatchNotebook } from '../api/schema';
 import { namings } from '../parts/naming.svelte';
 import { sizesWithin } from '../sessions/sizes';
@@ -13,7 +13,7 @@ import { type CellContent, type CellKind, isJson, newId } from './format';
 import { Kernel } from './kernel.svelte';
 import { Runner } from './runner.svelte';
 import { Saving } from './saving.svelte';
-import { readNotebook, storeOf, type Told } from './store';
+import { notebookAddress, readNotebook, storeOf, type Told } from './store';
 
 /** What was cut or copied last, in any notebook of this page. */
 let clipboard: CellContent[] = [];
@@ -215,6 +215,13 @@ export class Notebook {
   async restartAndRunAll(): Promise<void> {
     await this.restart();
     await this.runOnServer();
+  }
+
+  /** As it was in that version; what is there now becomes a version. */
+  async restore(number: number): Promise<void> {
+    const response = await authorized(new Request(`${notebookAddress(this.id)}/versions/${number}/restore`, { method: 'POST', headers: { 'if-match': this.saving.tag } }));
+    if (!response.ok) throw await ApiProblem.of(response);
+    await this.saving.pull();
   }
 
   async complete(code: string, cursor: number): Promise<{ matches: string[]; from: number } | null> {

@@ -44,6 +44,11 @@ export class Saving {
     this.base = snapshot(edited.content());
   }
 
+  /** The server's present tag, as far as it is known here. */
+  get tag(): string {
+    return this.etag;
+  }
+
   get clean(): boolean {
     return this.standing === 'saved';
   }
