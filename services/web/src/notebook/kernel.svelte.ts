@@ -2,6 +2,7 @@
 import { api, ask } from '../api/client';
 import { ApiProblem } from '../api/problem';
 import type { Completion, Execution, LimitsPatch, Session } from '../api/schema';
+import { nameForNotebook } from '../sessions/name';
 
 export interface Wanted {
   runtime: string;
@@ -17,7 +18,7 @@ export class Kernel {
   constructor(readonly notebook: string, private readonly wanted: () => Wanted) {}
 
   get name(): string {
-    return `notebook ${this.notebook}`;
+    return nameForNotebook(this.notebook);
   }
 
   get live(): boolean {
