@@ -136,6 +136,8 @@ def nats_down(cluster, watch, tenant):
     server.wait()
     watch.until("NATS down", lambda: watch.value("kiln_bus_connected") == 0)
     start_nats(cluster)
+    # Stopped after those who use it.
+    cluster.running.insert(1, cluster.running.pop())
     watch.until("NATS up", lambda: watch.value("kiln_bus_connected") == 4)
     if tenant.run("print(6 * 7)", 60000)["stdout"] != "42\n":
         cluster.fail("no runs after NATS came back")
