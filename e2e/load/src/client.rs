@@ -64,10 +64,19 @@ impl Tenant {
         &self.email
     }
 
-    /// Runs the program to its end.
+    /// Runs the program to its end, by the server's default runtime.
     pub async fn execute(&self, code: &str) -> anyhow::Result<Execution> {
+        self.run(&json!({ "code": code })).await
+    }
+
+    /// Runs the program to its end, by that runtime.
+    pub async fn execute_with(&self, code: &str, runtime: &str) -> anyhow::Result<Execution> {
+        self.run(&json!({ "code": code, "runtime": runtime })).await
+    }
+
+    async fn run(&self, body: &Value) -> anyhow::Result<Execution> {
         let url = self.server.join(&format!("api/v1/executions?wait_ms={WAIT_MS}"))?;
-        let request = self.http.post(url).bearer_auth(self.token().await?).json(&json!({ "code": code }));
+        let request = self.http.post(url).bearer_auth(self.token().await?).json(body);
         let mut execution: Execution = accepted(request.send().await.context("starting a run")?).await?;
         let started = Instant::now();
         // Only when the wait was not long enough, so under a load that the server cannot keep up with.

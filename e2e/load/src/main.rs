@@ -1,11 +1,14 @@
 //! Measures a running Kiln over its public API: `bench` for speed and memory, `row` for many runs that must all end,
-//! `login` for what the time of a refusal tells.
+//! `soak` for what they leave, `compare` for other sandboxes beside it, `login` for what the time of a refusal tells.
 
 mod bench;
 mod client;
+mod compare;
+mod holdings;
 mod login;
 mod memory;
 mod row;
+mod soak;
 mod statistics;
 
 use std::process::ExitCode;
@@ -19,6 +22,10 @@ enum Load {
     Bench(bench::Bench),
     /// Many runs from several tenants, of which every one must end well
     Row(row::Row),
+    /// Many runs, and what Kiln holds of the machine before and after
+    Soak(soak::Soak),
+    /// print(1) through Kiln beside the bare interpreter and what else isolates it on this machine
+    Compare(compare::Compare),
     /// Whether the time of a refused login tells if the account exists
     Login(login::Login),
 }
@@ -28,6 +35,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     match Load::parse() {
         Load::Bench(bench) => bench.run().await,
         Load::Row(row) => row.run().await,
+        Load::Soak(soak) => soak.run().await,
+        Load::Compare(compare) => compare.run().await,
         Load::Login(login) => login.run().await,
     }
 }

@@ -17,7 +17,7 @@ pub struct Memory {
 }
 
 /// The process and its descendants, less Postgres and NATS.
-pub fn of_tree(root: u32) -> anyhow::Result<Memory> {
+pub fn tree(root: u32) -> anyhow::Result<Vec<u32>> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -25,14 +25,22 @@ pub fn of_tree(root: u32) -> anyhow::Result<Memory> {
             children.entry(parent).or_default().push(pid);
         }
     }
-    let mut memory = Memory::default();
-    let mut waiting = vec![root];
+    let (mut tree, mut waiting) = (Vec::new(), vec![root]);
     while let Some(pid) = waiting.pop() {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         if SERVERS.contains(&name.trim()) {
             continue;
         }
         waiting.extend(children.get(&pid).into_iter().flatten());
+        tree.push(pid);
+    }
+    Ok(tree)
+}
+
+/// The memory of the tree's processes together.
+pub fn of_tree(root: u32) -> anyhow::Result<Memory> {
+    let mut memory = Memory::default();
+    for pid in tree(root)? {
         // A process may have ended meanwhile; the root may not.
         match std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("smaps_rollup")) {
             Ok(text) => {
@@ -53,7 +61,7 @@ fn parent(pid: u32) -> Option<u32> {
     text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn field(text: &str, name: &str) -> u64 {
+pub fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

@@ -130,6 +130,12 @@ pub struct Usage {
     pub wall_ms: u64,
     pub cpu_ms: u64,
     pub memory_peak_bytes: u64,
+    /// How long its processes had to wait because the run had used its share of the CPU; null where nobody counts.
+    #[serde(default)]
+    pub throttled_ms: Option<u64>,
+    /// Most processes and threads at once; null where nobody counts.
+    #[serde(default)]
+    pub pids_peak: Option<u64>,
 }
 
 /// Whether the sandbox had been made ahead of the run.

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::bystander::{self, Bystander};
@@ -34,8 +32,6 @@ const MESSAGES_PER_MIB: usize = 200;
 const HELLO: &str = "print('hello', 1 + 2)\n";
 /// Shows what a fresh run finds in the places that are its own.
 const PLACES: &str = "import os\nprint(os.listdir('/dev/shm'), os.listdir('/tmp'))\n";
-/// Largest file that can be sent with a run.
-const CARRIED_BYTES: u64 = 5 << 20;
 
 /// How long programs may run, by the wall.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +64,8 @@ pub struct Drill<'a, K, O> {
     runs: AtomicU64,
 }
 
-/// The files of each workspace, by tenant and name, as the body of a run has them.
-type Workspaces = BTreeMap<(String, String), Vec<Value>>;
+/// The ids of a case's workspaces, by tenant and name, and the number of the tenant.
+type Workspaces = BTreeMap<(String, String), (usize, String)>;
 
 /// A step's place in its case.
 struct Step<'a> {
@@ -77,6 +73,8 @@ struct Step<'a> {
     tenant: usize,
     /// A tenant that is not the program's, where there is one.
     other: usize,
+    /// Id of the workspace that it is in, if it is in one.
+    workspace: Option<String>,
 }
 
 impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
@@ -96,23 +94,42 @@ impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
             }
             let position = tenants.iter().position(|tenant| *tenant == program.tenant()).unwrap_or(0);
             let tenant = (first_tenant + position) % known;
-            let step = Step { program, tenant, other: (tenant + 1) % known };
             let mut report = Report::new(program);
-            let mut own = Vec::new();
-            // A workspace is its tenant's; until the API has them, its files go along from run to run.
-            let files = match program.identity.get("workspace") {
-                Some(name) => workspaces.entry((program.tenant().to_owned(), name.clone())).or_default(),
-                None => &mut own,
+            let stepped = async {
+                let workspace = self.workspace(program, tenant, &mut workspaces).await?;
+                self.step(&Step { program, tenant, other: (tenant + 1) % known, workspace }, &mut report).await
             };
-            if let Err(error) = self.step(&step, files, &mut report).await {
+            if let Err(error) = stepped.await {
                 report.fault(format!("{error:#}"));
             }
             reports.push(report);
         }
+        for (tenant, id) in workspaces.into_values() {
+            let removed = self.kiln.send(tenant, "DELETE", &format!("/workspaces/{id}"), None).await;
+            if let (Some(report), false) = (reports.last_mut(), removed.is_ok_and(|answer| answer.status == 204)) {
+                report.not_made.push(format!("the workspace {id} could not be removed"));
+            }
+        }
         reports
     }
 
-    async fn step(&self, step: &Step<'_>, carried: &mut Vec<Value>, report: &mut Report) -> anyhow::Result<()> {
+    /// The workspace that a program names, made for the first that does.
+    async fn workspace(&self, program: &Program, tenant: usize, made: &mut Workspaces) -> anyhow::Result<Option<String>> {
+        let Some(name) = program.identity.get("workspace") else { return Ok(None) };
+        let key = (program.tenant().to_owned(), name.clone());
+        if let Some((_, id)) = made.get(&key) {
+            return Ok(Some(id.clone()));
+        }
+        let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let name = format!("drill-{}-{}-{number}", program.id, std::process::id());
+        let body = json!({"name": name, "quota_bytes": DISK_BYTES});
+        let answer: Value = self.kiln.send(tenant, "POST", "/workspaces", Some(&body)).await?.json(&[201])?;
+        let id = answer.get("id").and_then(Value::as_str).context("a workspace without an id")?.to_owned();
+        made.insert(key, (tenant, id.clone()));
+        Ok(Some(id))
+    }
+
+    async fn step(&self, step: &Step<'_>, report: &mut Report) -> anyhow::Result<()> {
         let program = step.program;
         let neighbour = if program.needs.iter().any(|need| need == "neighbour") {
             Some(Bystander::neighbour(self.kiln, step.other).await?)
@@ -121,7 +138,7 @@ impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
         };
         let mut runs = Vec::new();
         for _ in 0..program.repeat {
-            let ended = self.run(step, carried, report).await?;
+            let ended = self.run(step, report).await?;
             report.got = ended.told(program);
             report.took_ms = u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX);
             report.executions.push(ended.id.clone());
@@ -133,21 +150,18 @@ impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
         if let Some(neighbour) = neighbour {
             note(report, "neighbour", neighbour.stop(self.kiln).await?);
         }
-        if let (Some(_), Some(last)) = (program.identity.get("workspace"), runs.last()) {
-            self.carry(step, last, carried).await?;
-        }
         Ok(())
     }
 
     /// One run of a program, judged and checked.
-    async fn run(&self, step: &Step<'_>, files: &[Value], report: &mut Report) -> anyhow::Result<Ended> {
+    async fn run(&self, step: &Step<'_>, report: &mut Report) -> anyhow::Result<Ended> {
         let program = step.program;
         let asked = |check: &Check| program.after.contains(check);
         let memory_bytes = MEMORY_BYTES + PAGE * (self.runs.fetch_add(1, Ordering::Relaxed) % DISTINCT);
         let bystander = if asked(&Check::OtherRunsAlive) { Some(Bystander::start(self.kiln, step.other).await?) } else { None };
         let quiet = if asked(&Check::HostResponsive) { Some(bystander::timed(self.kiln, step.other).await?) } else { None };
         let before = self.outside.before(program).await;
-        let submitted = self.submit(step, files, memory_bytes);
+        let submitted = self.submit(step, memory_bytes);
         let (ended, beside) = match quiet {
             Some(_) => bystander::timed_beside(self.kiln, step.other, submitted).await?,
             None => (submitted.await, Duration::ZERO),
@@ -176,10 +190,10 @@ impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
         Ok(ended)
     }
 
-    async fn submit(&self, step: &Step<'_>, files: &[Value], memory_bytes: u64) -> anyhow::Result<Ended> {
+    async fn submit(&self, step: &Step<'_>, memory_bytes: u64) -> anyhow::Result<Ended> {
         let limit = self.pace.of(step.program);
         let body = json!({
-            "code": step.program.code, "files": files, "labels": {"drill": step.program.id},
+            "code": step.program.code, "workspace_id": step.workspace, "labels": {"drill": step.program.id},
             "limits": {
                 "timeout_ms": u64::try_from(limit.as_millis())?, "memory_bytes": memory_bytes, "pids": PIDS,
                 "disk_bytes": DISK_BYTES, "output_bytes": OUTPUT_BYTES, "cpu_millis": CPU_MILLIS,
@@ -259,16 +273,6 @@ impl<'a, K: Kiln, O: Outside> Drill<'a, K, O> {
         let events = text.lines().filter(|line| matches!(*line, "event: stdout" | "event: stderr")).count();
         let allowed = MESSAGES_PER_MIB * (ended.stdout.len() + ended.stderr.len()).div_ceil(1 << 20).max(1);
         Ok(Finding::of(answer.status == 200 && events <= allowed, || format!("{events} messages, at most {allowed} are allowed")))
-    }
-
-    /// Takes a run's files along to the next step in the same workspace.
-    async fn carry(&self, step: &Step<'_>, ended: &Ended, carried: &mut Vec<Value>) -> anyhow::Result<()> {
-        for file in ended.files.iter().filter(|file| file.size_bytes <= CARRIED_BYTES) {
-            let bytes = artifacts::content(self.kiln, step.tenant, ended, &file.path).await?;
-            carried.retain(|known| known.get("path").and_then(Value::as_str) != Some(&file.path));
-            carried.push(json!({"path": file.path, "content": STANDARD.encode(bytes)}));
-        }
-        Ok(())
     }
 }
 

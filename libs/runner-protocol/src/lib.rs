@@ -15,7 +15,7 @@ pub use frame::{Decoder, Message, ProtocolError, encode};
 pub use kernel::{Answered, Cell, CellEnd, CellOutcome, FromKernel, KernelEnd, KernelOutcome, Question, QuestionKind, ToKernel};
 pub use message::{Command, Confinement, DiskUse, Exit, ExitStatus, Program, Report, StartFailure, Stopped, Stream, StreamTotal};
 pub use zygote::{
-    DISK_MARK, FAILURE_MARK, MAX_ZYGOTE_DESCRIPTORS, MAX_ZYGOTE_PACKET_BYTES, MakeSandbox, OwnMount, SCRIPT_SOURCE,
+    DISK_MARK, FAILURE_MARK, Hidden, MAX_ZYGOTE_DESCRIPTORS, MAX_ZYGOTE_PACKET_BYTES, MakeSandbox, OwnMount, SCRIPT_SOURCE,
     WORKSPACE_MARK, ZygoteReport,
 };
 

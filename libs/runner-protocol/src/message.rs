@@ -91,8 +91,11 @@ pub struct Confinement {
     /// The system call filters are installed, and the start fails when they cannot be. Always so but in the experiment
     /// that shows what they are for.
     pub seccomp: bool,
-    /// Directories below which the program may write.
+    /// Directories of the sandbox's own, below which the program may write.
     pub writable: Vec<String>,
+    /// Directories below which it may write as well and which other sandboxes see: no sockets are made there, since by
+    /// one a program could hand its open files, and with them its memory, to a sandbox that outlives it.
+    pub shared: Vec<String>,
     /// Open files a process may have.
     pub open_files: u64,
     /// Size of a single file, in bytes.

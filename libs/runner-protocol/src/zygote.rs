@@ -32,6 +32,8 @@ pub struct MakeSandbox {
     pub host_name: String,
     /// File systems of the sandbox's own, in order.
     pub mounts: Vec<OwnMount>,
+    /// Files and directories over which something empty goes, where they are.
+    pub hidden: Vec<Hidden>,
     /// Where the disk goes, or where a mount of the list already is the working directory.
     pub directory: String,
     pub has_disk: bool,
@@ -42,6 +44,13 @@ pub struct MakeSandbox {
     pub program_id: u32,
     /// How the program is confined; `user_id` is its id inside.
     pub confinement: Confinement,
+}
+
+/// A path, and the empty thing of the same kind that is shown in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hidden {
+    pub path: String,
+    pub empty: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

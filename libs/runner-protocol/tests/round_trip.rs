@@ -27,6 +27,7 @@ fn program() -> impl Strategy<Value = Program> {
                 landlock: interactive,
                 seccomp: true,
                 writable: vec!["/tmp".to_owned()],
+                shared: vec!["/workspace".to_owned()],
                 open_files: 256,
                 file_bytes: number,
                 data_bytes: optional,

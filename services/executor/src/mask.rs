@@ -2,6 +2,7 @@
 //! Against accidents, not against a program that wants to tell: what it encodes or spells out slowly is not recognised.
 
 use kiln_events::Stream;
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 const ASTERISKS: &str = "***";
@@ -12,17 +13,25 @@ const MIN_BYTES: usize = 8;
 #[derive(Default)]
 pub struct Mask {
     /// Longest first, so that one which contains another is taken whole.
-    secrets: Vec<String>,
+    secrets: Vec<Secret>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+}
+
+/// One secret, prepared so that looking for it takes as long as reading does, whatever it is: a tenant chooses both the
+/// secrets and the text.
+struct Secret {
+    text: String,
+    finder: Finder<'static>,
+    /// Of each beginning the length of the longest shorter one that it ends with (Knuth, Morris and Pratt, 1977).
+    borders: Vec<usize>,
 }
 
 impl Mask {
     /// Of each value, without the white space around it, which programs strip.
     pub fn new<'a>(values: impl Iterator<Item = &'a str>) -> Self {
-        let mut secrets: Vec<String> =
-            values.map(|value| value.trim().to_owned()).filter(|value| value.len() >= MIN_BYTES).collect();
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let mut secrets: Vec<_> = values.map(str::trim).filter(|value| value.len() >= MIN_BYTES).map(Secret::new).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.text.len()));
         Self { secrets, ..Self::default() }
     }
 
@@ -56,8 +65,8 @@ impl Mask {
         match document {
             Value::String(text) => {
                 for secret in &self.secrets {
-                    if text.contains(secret) {
-                        *text = text.replace(secret, ASTERISKS);
+                    if text.contains(&secret.text) {
+                        *text = text.replace(&secret.text, ASTERISKS);
                     }
                 }
             }
@@ -69,21 +78,32 @@ impl Mask {
 
     /// The text without secrets, and from where on it could be the beginning of one, unless it is complete.
     fn hide(&self, text: &[u8], complete: bool) -> (Vec<u8>, usize) {
-        let mut told = Vec::with_capacity(text.len());
-        let mut at = 0;
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let may_become = |secret: &String| secret.len() > rest.len() && secret.as_bytes().starts_with(rest);
-            if !complete && self.secrets.iter().any(may_become) {
-                break;
-            } else if let Some(secret) = self.secrets.iter().find(|secret| rest.starts_with(secret.as_bytes())) {
-                told.extend_from_slice(ASTERISKS.as_bytes());
-                at += secret.len();
-            } else {
-                told.extend(rest.first());
-                at += 1;
+        let mut begun: Vec<_> =
+            if complete { Vec::new() } else { self.secrets.iter().flat_map(|secret| secret.begun(text)).collect() };
+        begun.sort_unstable();
+        let mut begun = begun.into_iter().peekable();
+        let mut next: Vec<_> = self.secrets.iter().map(|secret| secret.find(text, 0)).collect();
+        let (mut told, mut at) = (Vec::with_capacity(text.len()), 0);
+        loop {
+            for (secret, found) in self.secrets.iter().zip(&mut next) {
+                if found.is_some_and(|found| found < at) {
+                    *found = secret.find(text, at);
+                }
+            }
+            let found = self.secrets.iter().zip(&next).filter_map(|(secret, found)| Some((secret, (*found)?)));
+            let first = found.min_by_key(|(_, found)| *found);
+            while begun.next_if(|start| *start < at).is_some() {}
+            let held = begun.peek().copied();
+            let upto = [held, first.map(|(_, found)| found)].into_iter().flatten().min().unwrap_or(text.len());
+            told.extend_from_slice(text.get(at..upto).unwrap_or_default());
+            match first {
+                Some((secret, found)) if held.is_none_or(|held| found < held) => {
+                    told.extend_from_slice(ASTERISKS.as_bytes());
+                    at = found + secret.text.len();
+                }
+                _ => return (told, upto),
             }
         }
-        (told, at)
     }
 
     fn held(&mut self, stream: Stream) -> &mut Vec<u8> {
@@ -92,6 +112,46 @@ impl Mask {
             Stream::Stderr => &mut self.stderr,
         }
     }
+}
+
+impl Secret {
+    fn new(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let (mut borders, mut border) = (vec![0; bytes.len()], 0);
+        for at in 1..bytes.len() {
+            border = step(bytes, &borders, border, bytes.get(at));
+            if let Some(slot) = borders.get_mut(at) {
+                *slot = border;
+            }
+        }
+        Self { text: text.to_owned(), finder: Finder::new(text).into_owned(), borders }
+    }
+
+    /// Where it is for the first time from `at` on.
+    fn find(&self, text: &[u8], at: usize) -> Option<usize> {
+        self.finder.find(text.get(at..)?).map(|found| found + at)
+    }
+
+    /// Where a part of it begins with which the text ends.
+    fn begun(&self, text: &[u8]) -> Vec<usize> {
+        let bytes = self.text.as_bytes();
+        let tail = text.get(text.len().saturating_sub(bytes.len() - 1)..).unwrap_or_default();
+        let mut length = tail.iter().fold(0, |length, byte| step(bytes, &self.borders, length, Some(byte)));
+        let mut starts = Vec::new();
+        while length > 0 {
+            starts.push(text.len() - length);
+            length = self.borders.get(length - 1).copied().unwrap_or(0);
+        }
+        starts
+    }
+}
+
+/// How much of the secret's beginning the text ends with after one more byte.
+fn step(secret: &[u8], borders: &[usize], mut length: usize, byte: Option<&u8>) -> usize {
+    while length > 0 && secret.get(length) != byte {
+        length = borders.get(length - 1).copied().unwrap_or(0);
+    }
+    if secret.get(length) == byte { length + 1 } else { 0 }
 }
 
 #[cfg(test)]
@@ -148,6 +208,16 @@ mod tests {
         let mut output = json!({"data": {"text/plain": ["is hunter2hunter2"]}, "n": 1});
         mask.hide_in(&mut output);
         assert_eq!(output, json!({"data": {"text/plain": ["is ***"]}, "n": 1}));
+    }
+
+    #[test]
+    fn no_text_takes_long() {
+        let secret = format!("{}b", "a".repeat(32 * 1024));
+        let mut mask = Mask::new([secret.as_str(), &secret[1..], &secret[2..]].into_iter());
+        let begun = std::time::Instant::now();
+        let told: usize = (0..64).map(|_| mask.pass(Stream::Stdout, vec![b'a'; 64 * 1024]).len()).sum();
+        assert_eq!(told + mask.let_go(Stream::Stdout).len(), 64 * 64 * 1024);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     proptest! {

@@ -29,27 +29,29 @@ pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     let results = Arc::clone(results);
     Task::new("result-ingest", async move {
         let consumer = results.bus.consumer(subject::OUTPUT, "result-ingest", subject::ALL_OUTPUT, ACK_WAIT, MAX_DELIVER).await?;
-        consumer.run_gathered(shutdown, |frame| patience(&results, frame), |batch| store_batch(&results, batch)).await
+        consumer
+            .run_gathered(shutdown, |frames: &Vec<Frame>| patience(&results, frames), |batch| store_batch(&results, batch))
+            .await
     })
 }
 
 /// While somebody reads along, and at an end, at once. Most runs end within the time that the others may wait, and are
 /// then one transaction.
-fn patience(results: &Results, frame: &Frame) -> Duration {
-    let ends = matches!(frame.body, FrameBody::Ended { .. });
+fn patience(results: &Results, frames: &[Frame]) -> Duration {
+    let ends = frames.iter().any(|frame| matches!(frame.body, FrameBody::Ended { .. }));
     if ends || results.streams.is_any_open() { Duration::ZERO } else { GATHER }
 }
 
 /// An execution by its subject.
 type Key = (TenantId, ExecutionId);
 
-/// What one message is.
+/// What one frame is.
 enum Piece {
     Frame(NewFrame),
     End { record: Box<ExecutionRecord>, last_seq: Option<u32> },
 }
 
-async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::Result<Vec<Outcome>> {
+async fn store_batch(results: &Results, batch: Vec<Delivery<Vec<Frame>>>) -> anyhow::Result<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut frames = Vec::new();
     let mut ends = Vec::new();
@@ -57,17 +59,20 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     let mut notices: BTreeMap<Key, Stored> = BTreeMap::new();
     for (at, delivery) in batch.into_iter().enumerate() {
         let delivered = delivery.delivered;
-        let Some(((tenant, execution), attempt, seq, piece)) = parse(delivery) else {
-            tracing::error!("an output frame does not fit its subject; rejected");
+        let Some((key, pieces)) = parse(delivery) else {
+            tracing::error!("output frames do not fit their subject; rejected");
             outcomes.push(Outcome::Reject);
             continue;
         };
-        let newest = attempts.entry(execution).or_insert((tenant, attempt));
-        newest.1 = newest.1.max(attempt);
-        notices.insert((tenant, execution), Stored { attempt: attempt.unsigned_abs(), seq, ended: false });
-        match piece {
-            Piece::Frame(frame) => frames.push(frame),
-            Piece::End { record, last_seq } => ends.push((at, delivered, record, last_seq)),
+        let (tenant, execution) = key;
+        for (attempt, seq, piece) in pieces {
+            let newest = attempts.entry(execution).or_insert((tenant, attempt));
+            newest.1 = newest.1.max(attempt);
+            notices.insert(key, Stored { attempt: attempt.unsigned_abs(), seq, ended: false });
+            match piece {
+                Piece::Frame(frame) => frames.push(frame),
+                Piece::End { record, last_seq } => ends.push((at, delivered, record, last_seq)),
+            }
         }
         outcomes.push(Outcome::Done);
     }
@@ -131,13 +136,18 @@ fn whole_document(frames: &[NewFrame], record: ExecutionRecord, last_seq: Option
 }
 
 /// The subject says whose it is; a body that contradicts it is refused.
-fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
+fn parse(delivery: Delivery<Vec<Frame>>) -> Option<(Key, Vec<(i32, u32, Piece)>)> {
     let mut parts = delivery.subject.rsplit('.');
     let execution: ExecutionId = parts.next()?.parse().ok()?;
     let tenant: TenantId = parts.next()?.parse().ok()?;
-    let frame = delivery.payload;
+    let key = (tenant, execution);
+    delivery.payload.into_iter().map(|frame| piece(key, frame)).collect::<Option<Vec<_>>>().map(|pieces| (key, pieces))
+}
+
+/// A frame with its attempt and number; none when it cannot be one of this execution.
+fn piece((tenant, execution): Key, frame: Frame) -> Option<(i32, u32, Piece)> {
     let attempt = i32::try_from(frame.attempt).ok()?;
-    let piece = |kind, body| -> Option<Piece> {
+    let new = |kind, body| -> Option<Piece> {
         let seq = i32::try_from(frame.seq).ok().filter(|seq| *seq > 0)?;
         Some(Piece::Frame(NewFrame { execution, tenant, attempt, seq, kind, body }))
     };
@@ -147,11 +157,11 @@ fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
                 Some(waiting) => serde_json::json!({ "status": status, "waiting_for_input": waiting }),
                 None => serde_json::json!({ "status": status }),
             };
-            piece(Kind::Status, body.to_string().into_bytes())?
+            new(Kind::Status, body.to_string().into_bytes())?
         }
-        FrameBody::Output { stream: Stream::Stdout, data } => piece(Kind::Stdout, data)?,
-        FrameBody::Output { stream: Stream::Stderr, data } => piece(Kind::Stderr, data)?,
-        FrameBody::Display { output } => piece(Kind::Display, output.to_string().into_bytes())?,
+        FrameBody::Output { stream: Stream::Stdout, data } => new(Kind::Stdout, data)?,
+        FrameBody::Output { stream: Stream::Stderr, data } => new(Kind::Stderr, data)?,
+        FrameBody::Display { output } => new(Kind::Display, output.to_string().into_bytes())?,
         FrameBody::Ended { record, last_seq } => {
             if record.id != execution || record.tenant_id != tenant || record.attempt != frame.attempt {
                 return None;
@@ -159,7 +169,7 @@ fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
             Piece::End { record, last_seq }
         }
     };
-    Some(((tenant, execution), attempt, frame.seq, piece))
+    Some((attempt, frame.seq, piece))
 }
 
 async fn store_end(

@@ -23,6 +23,8 @@ const WRITABLE_DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
 /// No core dumps. Zero would not do: a host that pipes dumps to a program of its own does so at zero too,
 /// and only at one does not (core(5), `do_coredump`); a file is too small to be begun either way.
 const CORE_BYTES: u64 = 1;
+/// Signals that wait, and timers: those of every sandbox count for whoever made their user namespaces as well.
+const PENDING_SIGNALS: u64 = 256;
 /// Among the processes of a sandbox the program's are killed for memory before the runner is.
 const OOM_SCORE: &str = "500";
 
@@ -48,7 +50,7 @@ pub struct Controls<'a> {
 impl<'a> Controls<'a> {
     /// Prepares the controls. An error is a landlock rule that could not be made.
     pub fn prepare(confinement: &'a Confinement, filters: &'a Filters) -> Result<Self, RulesError> {
-        let landlock = confinement.landlock.then(|| rules(&confinement.writable)).transpose()?;
+        let landlock = confinement.landlock.then(|| rules(confinement)).transpose()?;
         Ok(Self { confinement, filters, landlock })
     }
 
@@ -91,6 +93,7 @@ impl<'a> Controls<'a> {
             (Resource::RLIMIT_FSIZE, Some(confinement.file_bytes)),
             (Resource::RLIMIT_MEMLOCK, Some(64 * 1024)),
             (Resource::RLIMIT_MSGQUEUE, Some(0)),
+            (Resource::RLIMIT_SIGPENDING, Some(PENDING_SIGNALS)),
             (Resource::RLIMIT_RTPRIO, Some(0)),
             (Resource::RLIMIT_NICE, Some(0)),
             (Resource::RLIMIT_DATA, confinement.data_bytes),
@@ -106,7 +109,7 @@ impl<'a> Controls<'a> {
     }
 }
 
-fn rules(writable: &[String]) -> Result<RulesetCreated, RulesError> {
+fn rules(confinement: &Confinement) -> Result<RulesetCreated, RulesError> {
     let (all, read) = (AccessFs::from_all(LANDLOCK), AccessFs::from_read(LANDLOCK));
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -115,8 +118,12 @@ fn rules(writable: &[String]) -> Result<RulesetCreated, RulesError> {
         .scope(Scope::from_all(LANDLOCK))?
         .create()?
         .add_rule(PathBeneath::new(PathFd::new("/")?, read))?;
-    for directory in writable {
-        rules = rules.add_rule(PathBeneath::new(PathFd::new(directory)?, all & !AccessFs::IoctlDev))?;
+    let own = all & !(AccessFs::IoctlDev | AccessFs::MakeChar | AccessFs::MakeBlock);
+    for directory in &confinement.writable {
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(directory)?, own))?;
+    }
+    for directory in &confinement.shared {
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(directory)?, own & !AccessFs::MakeSock))?;
     }
     for device in WRITABLE_DEVICES {
         rules = rules.add_rule(PathBeneath::new(PathFd::new(device)?, AccessFs::ReadFile | AccessFs::WriteFile))?;

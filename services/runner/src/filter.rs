@@ -22,7 +22,10 @@ mod tree;
 
 use tree::Decision;
 
-use table::{ALLOWED, DEVICE_CONTROLS, NEW_NAMESPACES, REFUSED};
+use table::{
+    ALLOWED, DEVICE_CONTROLS, FILE_CONTROLS_REFUSED, HUGE_FILE, HUGE_MAPPING, NEW_NAMESPACES, PROCESS_CONTROLS, REFUSED,
+    SOCKET_OPTIONS_REFUSED,
+};
 
 /// The compiled filters, in the order in which they are installed.
 pub struct Filters(Vec<BpfProgram>);
@@ -71,13 +74,30 @@ fn arguments() -> Result<Rules, BackendError> {
     let asks = SeccompCondition::new(0, Length::Dword, Compare::Ne, 0xFFFF_FFFF)?;
     let ordinary = SeccompCondition::new(0, Length::Dword, Compare::Ne, 0)?;
     rules.insert(libc::SYS_personality, vec![SeccompRule::new(vec![asks, ordinary])?]);
+    rules.insert(libc::SYS_prctl, vec![none_of(0, PROCESS_CONTROLS)?]);
+    rules.insert(libc::SYS_fcntl, each_of(1, FILE_CONTROLS_REFUSED)?);
+    rules.insert(libc::SYS_setsockopt, each_of(2, SOCKET_OPTIONS_REFUSED)?);
+    for (number, argument, bit) in [(libc::SYS_mmap, 3, HUGE_MAPPING), (libc::SYS_memfd_create, 1, HUGE_FILE)] {
+        let huge = SeccompCondition::new(argument, Length::Dword, Compare::MaskedEq(bit), bit)?;
+        rules.insert(number, vec![SeccompRule::new(vec![huge])?]);
+    }
     Ok(rules)
 }
 
 fn devices() -> Result<Rules, BackendError> {
-    let none_of_them = DEVICE_CONTROLS.iter().map(|&request| SeccompCondition::new(1, Length::Dword, Compare::Ne, request));
-    let rule = SeccompRule::new(none_of_them.collect::<Result<_, _>>()?)?;
-    Ok(Rules::from([(libc::SYS_ioctl, vec![rule])]))
+    Ok(Rules::from([(libc::SYS_ioctl, vec![none_of(1, DEVICE_CONTROLS)?])]))
+}
+
+/// Matches when the argument is none of these.
+fn none_of(argument: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
+    let none = values.iter().map(|&value| SeccompCondition::new(argument, Length::Dword, Compare::Ne, value));
+    SeccompRule::new(none.collect::<Result<_, _>>()?)
+}
+
+/// Match when the argument is one of these.
+fn each_of(argument: u8, values: &[u64]) -> Result<Vec<SeccompRule>, BackendError> {
+    let each = values.iter().map(|&value| SeccompCondition::new(argument, Length::Dword, Compare::Eq, value));
+    each.map(|condition| SeccompRule::new(vec![condition?])).collect()
 }
 
 #[cfg(test)]
@@ -90,7 +110,7 @@ mod tests {
         for number in REFUSED {
             assert!(!ALLOWED.contains(number), "{number} is on both lists");
         }
-        for number in [libc::SYS_clone3, libc::SYS_seccomp, libc::SYS_vmsplice] {
+        for number in [libc::SYS_clone3, libc::SYS_seccomp, libc::SYS_vmsplice, libc::SYS_inotify_init1] {
             assert!(!ALLOWED.contains(&number));
         }
     }

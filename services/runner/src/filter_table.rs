@@ -26,6 +26,55 @@ pub const DEVICE_CONTROLS: &[u64] = &[
     0x5452, // FIOASYNC
 ];
 
+/// `prctl` operations that are made; any other is refused. What is not here changes the memory's layout, installs filters,
+/// costs kernel memory that no group is charged for (names of mappings), or takes other processors out of use.
+pub const PROCESS_CONTROLS: &[u64] = &[
+    1,           // PR_SET_PDEATHSIG
+    2,           // PR_GET_PDEATHSIG
+    3,           // PR_GET_DUMPABLE
+    4,           // PR_SET_DUMPABLE
+    7,           // PR_GET_KEEPCAPS
+    8,           // PR_SET_KEEPCAPS
+    15,          // PR_SET_NAME
+    16,          // PR_GET_NAME
+    21,          // PR_GET_SECCOMP
+    23,          // PR_CAPBSET_READ
+    25,          // PR_GET_TSC
+    27,          // PR_GET_SECUREBITS
+    29,          // PR_SET_TIMERSLACK
+    30,          // PR_GET_TIMERSLACK
+    36,          // PR_SET_CHILD_SUBREAPER
+    37,          // PR_GET_CHILD_SUBREAPER
+    38,          // PR_SET_NO_NEW_PRIVS
+    39,          // PR_GET_NO_NEW_PRIVS
+    40,          // PR_GET_TID_ADDRESS
+    41,          // PR_SET_THP_DISABLE
+    42,          // PR_GET_THP_DISABLE
+    51,          // PR_SVE_GET_VL
+    52,          // PR_GET_SPECULATION_CTRL
+    0x5961_6d61, // PR_SET_PTRACER
+];
+
+/// `fcntl` operations that are refused: a lease on a file holds up whoever else opens it, be it the service, and both signal.
+pub const FILE_CONTROLS_REFUSED: &[u64] = &[
+    1024, // F_SETLEASE
+    1026, // F_NOTIFY
+];
+
+/// `setsockopt` options of the socket level that are refused: the programs that they attach take of a store of translated
+/// programs which the whole host shares, and without which no filter of a sandbox can be installed.
+pub const SOCKET_OPTIONS_REFUSED: &[u64] = &[
+    26, // SO_ATTACH_FILTER
+    50, // SO_ATTACH_BPF
+    51, // SO_ATTACH_REUSEPORT_CBPF
+    52, // SO_ATTACH_REUSEPORT_EBPF
+];
+
+/// Bits that ask for huge pages of the host's own reserve, which no memory group counts: of `mmap`'s fourth argument, and
+/// of `memfd_create`'s second.
+pub const HUGE_MAPPING: u64 = 0x4_0000; // MAP_HUGETLB
+pub const HUGE_FILE: u64 = 0x4; // MFD_HUGETLB
+
 macro_rules! calls {
     ($($name:ident)+) => { &[$(libc::$name),+] };
 }
@@ -52,12 +101,12 @@ pub const ALLOWED: &[c_long] = calls! {
     SYS_sched_setaffinity SYS_sched_getaffinity SYS_epoll_create SYS_getdents64 SYS_set_tid_address SYS_restart_syscall
     SYS_fadvise64 SYS_timer_create SYS_timer_settime SYS_timer_gettime SYS_timer_getoverrun SYS_timer_delete SYS_clock_gettime
     SYS_clock_getres SYS_clock_nanosleep SYS_exit_group SYS_epoll_wait SYS_epoll_ctl SYS_tgkill SYS_utimes SYS_waitid
-    SYS_ioprio_get SYS_ioprio_set SYS_inotify_init SYS_inotify_add_watch SYS_inotify_rm_watch SYS_openat SYS_mkdirat
+    SYS_ioprio_get SYS_ioprio_set SYS_openat SYS_mkdirat
     SYS_mknodat SYS_fchownat SYS_futimesat SYS_newfstatat SYS_unlinkat SYS_renameat SYS_linkat SYS_symlinkat SYS_readlinkat
     SYS_fchmodat SYS_faccessat SYS_pselect6 SYS_ppoll SYS_set_robust_list SYS_get_robust_list SYS_splice SYS_tee
     SYS_sync_file_range SYS_utimensat SYS_epoll_pwait SYS_signalfd SYS_timerfd_create SYS_eventfd SYS_fallocate
     SYS_timerfd_settime SYS_timerfd_gettime SYS_accept4 SYS_signalfd4 SYS_eventfd2 SYS_epoll_create1 SYS_dup3 SYS_pipe2
-    SYS_inotify_init1 SYS_preadv SYS_pwritev SYS_rt_tgsigqueueinfo SYS_recvmmsg SYS_prlimit64 SYS_sendmmsg SYS_getcpu
+    SYS_preadv SYS_pwritev SYS_rt_tgsigqueueinfo SYS_recvmmsg SYS_prlimit64 SYS_sendmmsg SYS_getcpu
     SYS_sched_setattr SYS_sched_getattr SYS_renameat2 SYS_getrandom SYS_memfd_create SYS_execveat SYS_membarrier SYS_mlock2
     SYS_copy_file_range SYS_preadv2 SYS_pwritev2 SYS_statx SYS_rseq SYS_pidfd_send_signal SYS_pidfd_open SYS_close_range
     SYS_openat2 SYS_faccessat2 SYS_epoll_pwait2 SYS_futex_waitv SYS_get_mempolicy
@@ -83,18 +132,20 @@ pub const ALLOWED: &[c_long] = calls! {
     SYS_lremovexattr SYS_fremovexattr SYS_tkill SYS_futex SYS_sched_setaffinity SYS_sched_getaffinity SYS_getdents64
     SYS_set_tid_address SYS_restart_syscall SYS_fadvise64 SYS_timer_create SYS_timer_settime SYS_timer_gettime
     SYS_timer_getoverrun SYS_timer_delete SYS_clock_gettime SYS_clock_getres SYS_clock_nanosleep SYS_exit_group SYS_epoll_ctl
-    SYS_tgkill SYS_waitid SYS_ioprio_get SYS_ioprio_set SYS_inotify_add_watch SYS_inotify_rm_watch SYS_openat SYS_mkdirat
+    SYS_tgkill SYS_waitid SYS_ioprio_get SYS_ioprio_set SYS_openat SYS_mkdirat
     SYS_mknodat SYS_fchownat SYS_newfstatat SYS_unlinkat SYS_renameat SYS_linkat SYS_symlinkat SYS_readlinkat SYS_fchmodat
     SYS_faccessat SYS_pselect6 SYS_ppoll SYS_set_robust_list SYS_get_robust_list SYS_splice SYS_tee SYS_sync_file_range
     SYS_utimensat SYS_epoll_pwait SYS_timerfd_create SYS_fallocate SYS_timerfd_settime SYS_timerfd_gettime SYS_accept4
-    SYS_signalfd4 SYS_eventfd2 SYS_epoll_create1 SYS_dup3 SYS_pipe2 SYS_inotify_init1 SYS_preadv SYS_pwritev
+    SYS_signalfd4 SYS_eventfd2 SYS_epoll_create1 SYS_dup3 SYS_pipe2 SYS_preadv SYS_pwritev
     SYS_rt_tgsigqueueinfo SYS_recvmmsg SYS_prlimit64 SYS_sendmmsg SYS_getcpu SYS_sched_setattr SYS_sched_getattr
     SYS_renameat2 SYS_getrandom SYS_memfd_create SYS_execveat SYS_membarrier SYS_mlock2 SYS_copy_file_range SYS_preadv2
     SYS_pwritev2 SYS_statx SYS_rseq SYS_pidfd_send_signal SYS_pidfd_open SYS_close_range SYS_openat2 SYS_faccessat2
     SYS_epoll_pwait2 SYS_futex_waitv SYS_get_mempolicy SYS_fchmodat2
 };
 
-/// Calls that exist and are refused by name.
+/// Calls that exist and are refused by name. `inotify` is on neither list, as on a kernel without it, and programs look
+/// again and again instead: its instances are counted for the user that made the user namespace as well, so that one sandbox
+/// could take them all.
 pub const REFUSED: &[c_long] = calls! {
     SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_process_madvise SYS_kcmp SYS_pidfd_getfd
     SYS_mount SYS_umount2 SYS_pivot_root SYS_chroot SYS_open_tree SYS_move_mount SYS_fsopen SYS_fsconfig SYS_fsmount

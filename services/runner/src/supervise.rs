@@ -34,6 +34,9 @@ pub const WAITING_INTERVAL: Duration = Duration::from_millis(15);
 pub const READ_BYTES: usize = 64 * 1024;
 /// Most of a living program's pipe that is read in one go.
 pub const DRAIN_BYTES: usize = 1024 * 1024;
+/// Most that is read of a pipe once every process is dead: more than the kernel holds of one, and a bound should somebody
+/// else write on.
+const REST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Greets, takes one program, runs it, reports its end. Returns early when the supervisor has gone.
 pub fn serve(control: OwnedFd, waiting: Option<WaitingProgram>) -> Result<(), RunnerError> {
@@ -395,8 +398,8 @@ impl Run {
 
     /// Reads what is in the pipes now and queues it, so that whatever is sent next comes after it.
     fn drain(&mut self, link: &mut Link) -> Result<(), RunnerError> {
-        // A living program may write on for ever; a dead one's pipes have an end.
-        let most = if self.ended.is_some() { usize::MAX } else { DRAIN_BYTES };
+        // A living program may write on for ever.
+        let most = if self.ended.is_some() { REST_BYTES } else { DRAIN_BYTES };
         for channel in &mut self.channels {
             let mut drained = 0;
             while drained < most
@@ -412,8 +415,10 @@ impl Run {
                 link.send(&Report::Output { stream: channel.kind, bytes })?;
             }
         }
-        while self.ended.is_some() && self.display.is_some() {
-            self.read_display_once(link)?;
+        if self.ended.is_some() {
+            for _ in 0..REST_BYTES / READ_BYTES {
+                self.read_display_once(link)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Taking an execution in: quota, reservation, row and, when it may start at once, its first attempt, in one transaction.
 
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -10,8 +11,8 @@ use kiln_http::{FieldError, Hold, Problem, Standing};
 
 use crate::admission::{Admitted, Quota, Refusal, admit};
 use crate::routes::NO_WORKSPACE;
-use crate::store::{self, NewExecution, StoredPayload};
-use crate::{Scheduler, dispatcher};
+use crate::store::{self, Begun, NewExecution, StoredPayload};
+use crate::{Scheduler, dispatcher, measure};
 
 /// Larger payloads go to the object store.
 const MAX_INLINE_PAYLOAD: usize = 256 * 1024;
@@ -42,6 +43,7 @@ impl Scheduler {
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
         let accepted = self.accept_in_transaction(&mut new, &payload, hold).await;
+        measure::accepted(accepted.as_ref().err());
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
         {
@@ -74,11 +76,17 @@ impl Scheduler {
             None => self.fleet.can_start(&new.runtime, Instant::now()),
         };
         let dispatched = admitted.may_start && has_room;
-        store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
+        let begun = match &place {
+            _ if !dispatched => Begun::Waits,
+            None => Begun::Dispatched,
+            Some(place) => Begun::Granted { place, lease_ms: self.config.lease_ms },
+        };
+        store::insert(&mut tx, new, payload, admitted, &begun).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
         if dispatched {
             let executor = place.as_ref().map(|place| place.executor_id.as_str());
-            messages.push(dispatcher::message(new.tenant, executor, &first_attempt(new, payload)).map_err(Problem::internal)?);
+            let task = first_attempt(new, payload, &begun);
+            messages.push(dispatcher::message(new.tenant, executor, &task).map_err(Problem::internal)?);
             self.relay.add(&mut tx, &messages).await?;
         }
         if let Some(hold) = hold {
@@ -89,6 +97,7 @@ impl Scheduler {
             self.fleet.changed(1);
             self.relay.send(messages);
         } else {
+            self.may_wait.store(true, Ordering::Relaxed);
             self.wake.notify_one();
         }
         Ok((new.record(), standing(quota, admitted, new.created_at)))
@@ -96,7 +105,12 @@ impl Scheduler {
 }
 
 /// The attempt that is made with the execution itself.
-pub fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
+pub fn first_attempt(new: &NewExecution, payload: &StoredPayload, begun: &Begun<'_>) -> Task {
+    // Half of the lease is left for messages that are late and clocks that do not agree.
+    let granted_until = match begun {
+        Begun::Granted { lease_ms, .. } => Some(new.created_at + Duration::from_millis(lease_ms / 2)),
+        Begun::Waits | Begun::Dispatched => None,
+    };
     Task {
         execution_id: new.id,
         attempt: 1,
@@ -108,6 +122,7 @@ pub fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
         payload: payload.clone().source(),
         has_secrets: !new.secrets.is_empty(),
         session_id: new.session_id,
+        granted_until,
     }
 }
 

@@ -15,6 +15,10 @@ use super::{Artifact, script};
 /// Files and bytes that one run may leave.
 const MAX_FILES: usize = 1000;
 const MAX_TOTAL_BYTES: u64 = 50 * 1024 * 1024;
+/// Bytes of all their names together, as JSON writes them: they go in one message with the end of the run.
+const MAX_NAMES_BYTES: usize = 256 * 1024;
+/// Directories that are looked into: more than any disk has, and an end where others go on making them.
+const MAX_DIRECTORIES: usize = 66_000;
 /// Directories below directories that are looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -27,6 +31,7 @@ pub struct Harvest {
     /// There was more than may be kept.
     pub truncated: bool,
     total_bytes: u64,
+    names_bytes: usize,
     since: Option<Since>,
 }
 
@@ -53,8 +58,13 @@ impl Since {
 /// sockets are left where they are.
 pub fn collect(directory: BorrowedFd<'_>, written: &Written, since: Option<Since>) -> std::io::Result<Harvest> {
     let mut harvest = Harvest { since, ..Harvest::default() };
-    let mut waiting = vec![PathBuf::new()];
+    let (mut waiting, mut looked_into) = (vec![PathBuf::new()], 0);
     while let Some(path) = waiting.pop() {
+        looked_into += 1;
+        if looked_into > MAX_DIRECTORIES {
+            harvest.truncated = true;
+            break;
+        }
         let mut deeper = match harvest.look_into(directory, &path, written) {
             // Others go on working there: what has gone meanwhile is not listed.
             Err(error) if since.is_some() && has_gone(&error) => continue,
@@ -122,14 +132,19 @@ impl Harvest {
         if !metadata.is_file() || written.get(path) == Some(&version) {
             return Ok(());
         }
-        let size_bytes = metadata.len();
-        if self.artifacts.len() == MAX_FILES || size_bytes > MAX_TOTAL_BYTES - self.total_bytes {
+        let (size_bytes, shown) = (metadata.len(), shown(path));
+        let name_bytes = serde_json::to_string(&shown)?.len();
+        let fits = self.artifacts.len() < MAX_FILES
+            && size_bytes <= MAX_TOTAL_BYTES - self.total_bytes
+            && name_bytes <= MAX_NAMES_BYTES - self.names_bytes;
+        if !fits {
             self.truncated = true;
             return Ok(());
         }
         self.total_bytes += size_bytes;
+        self.names_bytes += name_bytes;
         self.versions.insert(path.to_owned(), version);
-        self.artifacts.push(Artifact { path: shown(path), size_bytes, file });
+        self.artifacts.push(Artifact { path: shown, size_bytes, file });
         Ok(())
     }
 }
@@ -178,5 +193,18 @@ mod tests {
         assert_eq!(paths, ["changed", "odd\\xFF\\u{a}", "sub/new"]);
         assert!(!harvest.truncated);
         std::fs::remove_dir_all(place).unwrap();
+    }
+
+    #[test]
+    fn names_that_fill_a_message_are_left_out() {
+        let place = tempfile::tempdir().unwrap();
+        let deep: PathBuf = std::iter::repeat_n("\u{1}".repeat(250), 3).collect();
+        std::fs::create_dir_all(place.path().join(&deep)).unwrap();
+        for number in 0..200 {
+            std::fs::write(place.path().join(&deep).join(number.to_string()), "").unwrap();
+        }
+        let harvest = collect(File::open(place.path()).unwrap().as_fd(), &Written::new(), None).unwrap();
+        let names: usize = harvest.artifacts.iter().map(|artifact| serde_json::to_string(&artifact.path).unwrap().len()).sum();
+        assert!(harvest.truncated && (1..=MAX_NAMES_BYTES).contains(&names), "{names} of {}", harvest.artifacts.len());
     }
 }

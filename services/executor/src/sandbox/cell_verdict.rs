@@ -56,7 +56,7 @@ pub fn cell_verdict(evidence: &CellEvidence<'_>) -> Ended {
 }
 
 impl CellEvidence<'_> {
-    /// What was counted for this cell alone; the peak of memory is the session's.
+    /// What was counted for this cell alone; the peaks are the session's.
     fn used(&self) -> Counters {
         let since = |after: Option<u64>, before: Option<u64>| after.map(|after| after.saturating_sub(before.unwrap_or(0)));
         Counters {
@@ -64,6 +64,8 @@ impl CellEvidence<'_> {
             process_refusals: since(self.after.process_refusals, self.before.process_refusals),
             cpu_us: since(self.after.cpu_us, self.before.cpu_us),
             memory_peak_bytes: self.after.memory_peak_bytes,
+            throttled_us: since(self.after.throttled_us, self.before.throttled_us),
+            processes_peak: self.after.processes_peak,
         }
     }
 }

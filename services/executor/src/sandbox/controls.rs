@@ -4,6 +4,7 @@ use kiln_domain::Limits;
 use kiln_runner_protocol::Confinement;
 
 use super::Isolation;
+use super::pool::Key;
 use super::spawner::{PROGRAM_ID, WORKSPACE};
 
 /// Open files a process may have.
@@ -16,18 +17,22 @@ pub fn file_bytes(disk_bytes: u64) -> u64 {
     disk_bytes.saturating_add(FILE_MARGIN_BYTES)
 }
 
-/// What a waiting program is confined by depends on the size of its files alone, where the host has control groups.
-pub fn confinement(isolation: &Isolation, limits: &Limits, file_bytes: u64) -> Confinement {
+/// What a waiting program is confined by depends on its kind alone, where the host has control groups.
+pub fn confinement(isolation: &Isolation, limits: &Limits, key: &Key) -> Confinement {
     let groups = isolation.has("cgroup");
     let otherwise = |limit: u64| (!groups).then_some(limit);
+    // Others see a workspace as well.
+    let (own, shared) = if key.workspace.is_some() { (&[][..], &[WORKSPACE][..]) } else { (&[WORKSPACE][..], &[][..]) };
+    let names = |directories: &[&str]| directories.iter().copied().map(str::to_owned).collect::<Vec<_>>();
     Confinement {
         user_id: isolation.has("root").then_some(PROGRAM_ID),
         landlock: isolation.has("landlock"),
         // A host without is refused at the start.
         seccomp: isolation.has("seccomp"),
-        writable: [WORKSPACE, "/tmp", "/dev/shm"].map(str::to_owned).to_vec(),
+        writable: names(&[own, &["/tmp", "/dev/shm"]].concat()),
+        shared: names(shared),
         open_files: OPEN_FILES,
-        file_bytes,
+        file_bytes: key.file_bytes,
         data_bytes: otherwise(limits.memory_bytes),
         processes: otherwise(limits.pids),
         cpu_seconds: otherwise((limits.timeout_ms * limits.cpu_millis).div_ceil(1_000_000) + 1),

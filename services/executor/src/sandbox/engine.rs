@@ -206,7 +206,7 @@ impl Sandboxes {
             None => None,
         };
         let key = self.0.key(&spec, runtime, used.as_ref());
-        let program = self.program(&spec, runtime, key.file_bytes);
+        let program = self.program(&spec, runtime, &key);
         let prepared = self.0.claim(key, &spec.limits).await?;
         let start = prepared.start_kind();
         let owner = prepared.owner();
@@ -276,7 +276,7 @@ impl Sandboxes {
             let zygote = zygote.filter(|zygote| !shadows(beside.as_ref(), |name| zygote.has_imported(name)));
             key.zygote = zygote.map(|_| zygote_key);
         }
-        let program = self.program_of(kernel, &[], &spec.env, &spec.limits, key.file_bytes);
+        let program = self.program_of(kernel, &[], &spec.env, &spec.limits, &key);
         let program = Program { session: true, ..program };
         let prepared = self.0.claim(key, &spec.limits).await?;
         Ok((prepared, program))
@@ -287,8 +287,8 @@ impl Sandboxes {
         &self.0.tasks
     }
 
-    fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand, file_bytes: u64) -> Program {
-        let program = self.program_of(runtime, &spec.args, &spec.env, &spec.limits, file_bytes);
+    fn program(&self, spec: &RunSpec, runtime: &RuntimeCommand, key: &Key) -> Program {
+        let program = self.program_of(runtime, &spec.args, &spec.env, &spec.limits, key);
         Program { interactive: spec.interactive, ..program }
     }
 
@@ -298,7 +298,7 @@ impl Sandboxes {
         args: &[String],
         env: &BTreeMap<String, String>,
         limits: &Limits,
-        file_bytes: u64,
+        key: &Key,
     ) -> Program {
         let argv = runtime.argv.iter().cloned().chain([runtime.script()]).collect();
         let pairs = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
@@ -314,7 +314,7 @@ impl Sandboxes {
             timeout_ms: limits.timeout_ms,
             output_bytes: limits.output_bytes,
             session: false,
-            confinement: confinement(&self.0.isolation, limits, file_bytes),
+            confinement: confinement(&self.0.isolation, limits, key),
         }
     }
 }

@@ -70,6 +70,7 @@ pub fn look() -> (Tier, Vec<Control>) {
     let root = nix::unistd::geteuid().is_root();
     let groups = cgroup::inspect();
     let disks = has_loop_disks();
+    let groups_version = groups.as_ref().ok().copied();
     let tier = match (root, &groups, &disks) {
         (true, Ok(version), Ok(_)) => Tier::Root(*version),
         (true, Ok(version), Err(_)) => Tier::RootMemoryDisk(*version),
@@ -85,7 +86,9 @@ pub fn look() -> (Tier, Vec<Control>) {
             "disk",
             disks.err().or((!root).then_some("run Kiln as root: a disk of its own is mounted for each run")).map(str::to_owned),
         ),
+        control("no swap", missing_swap_limit(groups_version)),
         control("namespaces", missing_namespaces()),
+        control("mounts", missing_mounts()),
         control("seccomp", missing_seccomp()),
         control("landlock", missing_landlock()),
     ];
@@ -112,6 +115,23 @@ fn missing_groups(missing: Option<super::Failure>, root: bool) -> Option<String>
         Some(failure) => Some(format!("mount cgroup v2 with memory, pids and cpu ({})", failure.detail)),
         None => (!root).then(|| "run Kiln as root: it limits memory, processes and CPU by control groups".to_owned()),
     }
+}
+
+/// Memory that is swapped out would not count.
+fn missing_swap_limit(version: Option<Version>) -> Option<String> {
+    // The first line is the heading.
+    let has_swap = std::fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1);
+    let is_counted = version.is_some_and(cgroup::counts_swap);
+    (has_swap && !is_counted).then(|| "swapoff -a, or start the kernel with swapaccount=1".to_owned())
+}
+
+/// Whether the kernel changes mounts with all that is below them, and shows them with other owners.
+#[expect(unsafe_code, reason = "asking for a system call by making it wrongly has no safe wrapper")]
+fn missing_mounts() -> Option<String> {
+    // SAFETY: a null structure of no size, which the kernel refuses before it looks at anything else.
+    let answered = unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0_usize) };
+    let absent = answered < 0 && nix::errno::Errno::last() == nix::errno::Errno::ENOSYS;
+    absent.then(|| "use a kernel of 5.12 or newer (mount_setattr)".to_owned())
 }
 
 fn missing_namespaces() -> Option<String> {

@@ -27,7 +27,7 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 const READ_BYTES: usize = 64 * 1024;
 
 /// The runner takes one of the pids.
-const RUNNER_PROCESSES: u64 = 1;
+pub const RUNNER_PROCESSES: u64 = 1;
 
 /// Owns a sandbox at the spawner; dropped, it is killed and removed.
 pub struct Lease {
@@ -152,7 +152,7 @@ impl Maker {
             None => Prepared::make(&self.spawner, key, Start::Cold, None).await?,
             Some(zygote_key) => {
                 let zygote = self.zygotes.get(zygote_key).ok_or_else(|| Failure::new("zygote", "is not there"))?;
-                let confinement = confinement(&self.isolation, &Limits { disk_bytes: key.disk_bytes, ..*limits }, key.file_bytes);
+                let confinement = confinement(&self.isolation, &Limits { disk_bytes: key.disk_bytes, ..*limits }, key);
                 zygote.count_fork();
                 let made = Prepared::make(&self.spawner, key, Start::Warm, Some((zygote.id, confinement))).await;
                 made.inspect_err(|failure| self.zygotes.discard(zygote_key, zygote.id, failure))?

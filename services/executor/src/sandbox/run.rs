@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_millis(800);
 /// How long a killed sandbox may take to die.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Values, keys and lists in one display. A figure is one string; one that is drawn from its data may have some thousands.
+const MAX_DISPLAY_PARTS: usize = 250_000;
+
 /// What is known of a run before it begins.
 pub struct About {
     pub limits: Limits,
@@ -261,9 +264,28 @@ impl Keeper {
     }
 }
 
+/// The commas, colons and opening brackets of a JSON text that are not in its strings.
+fn parts(document: &[u8]) -> impl Iterator<Item = ()> {
+    let (mut in_string, mut is_escaped) = (false, false);
+    document.iter().filter_map(move |byte| {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => return Some(()),
+            _ => {}
+        }
+        None
+    })
+}
+
 /// The document when it is an nbformat `display_data` output, or one of Jupyter's messages about those that are there; in
 /// sessions also the other outputs.
 pub fn display(document: &[u8], session: bool) -> Option<serde_json::Value> {
+    // Each part takes many times the memory of its text.
+    if parts(document).nth(MAX_DISPLAY_PARTS).is_some() {
+        return None;
+    }
     let value: serde_json::Value = serde_json::from_slice(document).ok()?;
     let kind = value.get("output_type").and_then(serde_json::Value::as_str)?;
     let is = |name: &str, test: fn(&serde_json::Value) -> bool| value.get(name).is_some_and(test);
@@ -338,5 +360,19 @@ pub async fn gather(directory: Arc<std::os::fd::OwnedFd>, written: Written, sinc
             tracing::error!(%error, "files could not be collected");
             Harvest::unknown()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_display_of_very_many_parts_is_left_out() {
+        let numbers = |count: usize| format!(r#"{{"output_type":"display_data","data":{{"x":[{}0]}}}}"#, "0,".repeat(count));
+        assert!(display(numbers(1_000).as_bytes(), false).is_some());
+        assert!(display(numbers(MAX_DISPLAY_PARTS).as_bytes(), false).is_none());
+        let text = serde_json::json!({"output_type": "display_data", "data": {"text/html": "\\\",[{".repeat(MAX_DISPLAY_PARTS)}});
+        assert!(display(text.to_string().as_bytes(), false).is_some());
     }
 }

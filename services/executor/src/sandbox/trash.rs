@@ -7,13 +7,14 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, renameat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 
 use super::files::open_below;
 
-/// Empties a directory that nobody else uses. A directory in it that is not empty gives up its own ones to it first, so
-/// that nothing is ever deeper than two levels.
+/// Empties a directory that is out of everyone's sight. A directory in it that is not empty gives up its own ones to it first,
+/// so that nothing is ever deeper than two levels. A program that is still in one of them makes nothing more there.
 pub fn empty(directory: BorrowedFd<'_>) -> std::io::Result<()> {
+    close(directory)?;
     loop {
         let names = names(directory)?;
         if names.is_empty() {
@@ -32,6 +33,7 @@ pub fn empty(directory: BorrowedFd<'_>) -> std::io::Result<()> {
 
 fn flatten(directory: BorrowedFd<'_>, name: &Path) -> std::io::Result<()> {
     let inner = File::from(open_below(directory, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?);
+    close(inner.as_fd())?;
     for child in names(inner.as_fd())? {
         match remove(inner.as_fd(), Path::new(&child)) {
             Ok(()) => {}
@@ -40,6 +42,12 @@ fn flatten(directory: BorrowedFd<'_>, name: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Gives a directory to root, whom no sandbox's mount of it maps: the kernel then makes no file in it for any program.
+fn close(directory: BorrowedFd<'_>) -> nix::Result<()> {
+    // An ordinary user has no workspaces, only the tests of this.
+    if geteuid().is_root() { fchown(directory, Some(Uid::from_raw(0)), Some(Gid::from_raw(0))) } else { Ok(()) }
 }
 
 /// Removes a file, a link, or an empty directory.

@@ -6,6 +6,7 @@ use kiln_domain::{Ended, Limits, Reason, ReasonCode, Status, Usage, Warning};
 use kiln_runner_protocol::{Exit, ExitStatus, Stopped};
 use nix::sys::signal::Signal;
 
+use super::prepared::RUNNER_PROCESSES;
 use super::wire::Counters;
 
 /// Why the sandbox was killed from outside.
@@ -140,6 +141,9 @@ impl Evidence<'_> {
             wall_ms: wall_us.div_ceil(1000),
             cpu_ms: self.cpu_us().div_ceil(1000),
             memory_peak_bytes: self.counters.memory_peak_bytes.or(largest).unwrap_or(0),
+            throttled_ms: self.counters.throttled_us.map(|waited| waited.div_ceil(1000)),
+            // The runner is one of them.
+            pids_peak: self.counters.processes_peak.map(|most| most.saturating_sub(RUNNER_PROCESSES)),
         }
     }
 
@@ -242,8 +246,16 @@ mod tests {
     }
 
     const KILL: ExitStatus = ExitStatus::Signal(9);
-    const MEMORY: Counters = Counters { memory_kills: Some(1), process_refusals: Some(0), cpu_us: None, memory_peak_bytes: None };
-    const PIDS: Counters = Counters { memory_kills: Some(0), process_refusals: Some(3), cpu_us: None, memory_peak_bytes: None };
+    const NONE: Counters = Counters {
+        memory_kills: Some(0),
+        process_refusals: Some(0),
+        cpu_us: None,
+        memory_peak_bytes: None,
+        throttled_us: Some(1_500),
+        processes_peak: Some(4),
+    };
+    const MEMORY: Counters = Counters { memory_kills: Some(1), ..NONE };
+    const PIDS: Counters = Counters { process_refusals: Some(3), ..NONE };
 
     #[test]
     fn exits_and_signals_are_the_programs_own() {
@@ -256,6 +268,14 @@ mod tests {
         assert_eq!((ended.status, ended.exit_code, ended.signal.as_deref()), (Status::Failed, None, Some("SIGKILL")));
         assert_eq!(ended.reason.unwrap().code, ReasonCode::Signal);
         assert_eq!((ended.usage.wall_ms, ended.stdout_truncated, ended.stderr_truncated), (11, false, true));
+    }
+
+    #[test]
+    fn what_was_counted_is_told_without_the_runner() {
+        let usage = judge(Some(&exit(ExitStatus::Code(0), None)), NONE, None).usage;
+        assert_eq!((usage.throttled_ms, usage.pids_peak), (Some(2), Some(3)));
+        let usage = judge(Some(&exit(ExitStatus::Code(0), None)), Counters::default(), None).usage;
+        assert_eq!((usage.throttled_ms, usage.pids_peak), (None, None));
     }
 
     #[test]
@@ -277,6 +297,16 @@ mod tests {
         let mut full = exit(ExitStatus::Code(1), None);
         full.disk.most_used_bytes = Limits::DEFAULT.disk_bytes;
         assert_eq!(outcome(&full, Counters::default()), (Status::Failed, Some(ReasonCode::Disk)));
+    }
+
+    #[test]
+    fn cpu_time_over_its_limit_is_the_reason_where_the_kernel_ended_it() {
+        let over = Counters { cpu_us: Some(Limits::DEFAULT.timeout_ms * Limits::DEFAULT.cpu_millis + 1), ..NONE };
+        for signal in [Signal::SIGXCPU, Signal::SIGKILL] {
+            let end = exit(ExitStatus::Signal(signal as i32), None);
+            assert_eq!(outcome(&end, over), (Status::TimedOut, Some(ReasonCode::CpuTime)));
+            assert_eq!(outcome(&end, NONE), (Status::Failed, Some(ReasonCode::Signal)));
+        }
     }
 
     #[test]

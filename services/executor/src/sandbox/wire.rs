@@ -143,6 +143,10 @@ pub struct Counters {
     pub process_refusals: Option<u64>,
     pub cpu_us: Option<u64>,
     pub memory_peak_bytes: Option<u64>,
+    /// How long its processes had to wait because they had used their share of the CPU.
+    pub throttled_us: Option<u64>,
+    /// Most processes and threads at once.
+    pub processes_peak: Option<u64>,
 }
 
 /// Sends one message with descriptors.

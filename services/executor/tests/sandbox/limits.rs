@@ -110,3 +110,38 @@ async fn the_cpu_share_holds_for_the_whole_tree() {
     assert!(outcome.ended().usage.cpu_ms <= 700, "{:?}", outcome.ended().usage);
     fixture.close().await;
 }
+
+#[tokio::test]
+async fn the_places_in_memory_are_bounded_in_size_and_number() {
+    let Some(fixture) = fixture("limits::places_in_memory").await else { return };
+    for (place, size) in [("/tmp", 64), ("/dev/shm", 32)] {
+        let code = format!(
+            "import os\nf = open('{place}/big', 'wb')\nn = 0\ntry:\n    while True: n += f.write(b'x' * (1 << 20))\nexcept OSError as e: print(n >> 20, e.errno)\nf.close(); os.unlink('{place}/big')\nn = 0\ntry:\n    while True:\n        open(f'{place}/{{n}}', 'w').close(); n += 1\nexcept OSError as e: print(9000 < n < 10000, e.errno)"
+        );
+        assert_eq!(fixture.python(&code).await.succeeded().stdout(), format!("{size} 28\nTrue 28\n"), "{place}");
+    }
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_single_file_open_files_and_waiting_signals_are_bounded() {
+    let Some(fixture) = fixture("limits::files_and_signals").await else { return };
+    let code = "import os, resource\ntry: open('f', 'wb').truncate((16 << 20) + (64 << 20) + 1)\nexcept OSError as e: print(e.errno)\nn = []\ntry:\n    while True: n.append(os.dup(0))\nexcept OSError as e: print(len(n), e.errno)\nprint([resource.getrlimit(w) for w in (resource.RLIMIT_NOFILE, resource.RLIMIT_SIGPENDING, resource.RLIMIT_CORE)])";
+    let mut spec = spec(code);
+    spec.limits.disk_bytes = 16 * MIB;
+    let outcome = fixture.run(spec).await.succeeded();
+    assert_eq!(outcome.stdout(), "27\n252\n24\n[(256, 256), (256, 256), (1, 1)]\n".replace("252\n", "252 "));
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn the_wait_for_the_cpu_and_the_most_processes_are_told() {
+    let Some(fixture) = fixture("limits::told").await else { return };
+    let code = "import os, time\nfor _ in range(5):\n    if os.fork() == 0:\n        time.sleep(0.3)\n        os._exit(0)\nend = time.monotonic() + 0.5\nwhile time.monotonic() < end: pass";
+    let mut spec = spec(code);
+    spec.limits.cpu_millis = 200;
+    let usage = fixture.run(spec).await.succeeded().ended().usage;
+    assert_eq!(usage.pids_peak, Some(6), "{usage:?}");
+    assert!(usage.throttled_ms.is_some_and(|waited| (100..2000).contains(&waited)), "{usage:?}");
+    fixture.close().await;
+}

@@ -14,6 +14,8 @@ use nix::unistd::Pid;
 use crate::launch::Launched;
 use crate::supervise::{kill_everything, read_some};
 
+/// Frames that may wait for a kernel that does not read: more only if user code asks for answers and takes none.
+const MAX_OUTGOING: usize = 256;
 /// How long an interpreter may take until it takes cells.
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -97,6 +99,11 @@ impl Kernel {
                 Err(_) => self.outgoing.clear(),
             }
         }
+    }
+
+    /// It has been told more than it takes.
+    pub fn is_clogged(&self) -> bool {
+        self.outgoing.len() >= MAX_OUTGOING
     }
 
     pub fn wants_to_write(&self) -> bool {

@@ -254,6 +254,10 @@ impl<'a> Session<'a> {
                     None => Ok(()),
                 }
             }
+            FromKernel::Sync if self.kernel.is_clogged() => {
+                kill_everything();
+                Ok(())
+            }
             FromKernel::Sync => {
                 self.drain(link)?;
                 if let Some(cell) = &mut self.cell {

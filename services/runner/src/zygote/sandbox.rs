@@ -5,7 +5,7 @@ use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, MakeSandbox, OwnMount, SCRIPT_SOURCE, WORKSPACE_MARK};
+use kiln_runner_protocol::{DISK_MARK, FAILURE_MARK, Hidden, MakeSandbox, OwnMount, SCRIPT_SOURCE, WORKSPACE_MARK};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
@@ -16,6 +16,8 @@ use nix::unistd::{Gid, Uid, dup2_raw, pipe2, sethostname, setresgid, setresuid, 
 
 use super::{CONTROL, Failed, PROGRAM_ENDS, PROGRAM_MESSAGES, Step};
 
+/// Another user has the same capabilities (`SECBIT_NO_SETUID_FIXUP`, include/uapi/linux/securebits.h).
+const CAPABILITIES_STAY: libc::c_int = 1 << 2;
 /// Said to the program once the user namespace is there, and its answer once the ids are mapped.
 pub const UNSHARED: u8 = b'U';
 pub const MAPPED: u8 = b'M';
@@ -60,6 +62,7 @@ impl Sandbox {
         for own in &self.wanted.mounts {
             mount_own(own)?;
         }
+        self.wanted.hidden.iter().try_for_each(hide)?;
         if let Some(socket) = self.disk.take() {
             move_mount(&receive_disk(&socket)?, &self.wanted.directory).step("move the disk in")?;
         }
@@ -87,6 +90,7 @@ impl Sandbox {
     pub fn become_runner(&mut self, program: i32) -> Result<(), Failed> {
         let ends = self.ends.take().ok_or(Errno::EBADF).step("pipes")?;
         drop((ends.programs, ends.messages.1, ends.mapping.1));
+        act_as(self.wanted.runner_id).step("maker of the user namespace")?;
         unshare(CloneFlags::CLONE_NEWUSER).step("user namespace")?;
         let mut mapping = ends.mapping.0;
         mapping.write_all(&[UNSHARED]).step("user namespace")?;
@@ -141,11 +145,28 @@ impl Ends {
     }
 }
 
+/// Takes that user with every capability kept: what is counted for each user counts for who made a user namespace as well.
+#[expect(unsafe_code, reason = "prctl for the secure bits has no safe wrapper")]
+fn act_as(user: u32) -> nix::Result<()> {
+    // SAFETY: this prctl takes a number and touches no memory. The new namespace begins without the bit.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, CAPABILITIES_STAY, 0, 0, 0) })?;
+    let same = Uid::from_raw(u32::MAX);
+    setresuid(same, Uid::from_raw(user), same)
+}
+
 fn mount_own(own: &OwnMount) -> Result<(), Failed> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     let flags = if own.executable { flags } else { flags | MsFlags::MS_NOEXEC };
     let kind = own.kind.as_str();
     mount(Some(kind), own.target.as_str(), Some(kind), flags, Some(own.options.as_str())).step("mount")
+}
+
+fn hide(hidden: &Hidden) -> Result<(), Failed> {
+    match mount(Some(hidden.empty.as_str()), hidden.path.as_str(), None::<&str>, MsFlags::MS_BIND, None::<&str>) {
+        // Not every kernel has it.
+        Err(Errno::ENOENT) => Ok(()),
+        mounted => mounted.step("hide a part of /proc"),
+    }
 }
 
 /// The disk's mount, which a process with the host's privileges has made and which belongs to nobody yet.

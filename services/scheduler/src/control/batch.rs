@@ -1,5 +1,7 @@
 //! A notebook's cells: accepted together, in a session that is made for them or that its user has.
 
+use std::sync::atomic::Ordering;
+
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use kiln_domain::{LimitsPatch, SessionId, TenantId};
@@ -11,7 +13,7 @@ use kiln_http::{FieldError, Problem};
 use crate::admission::admit;
 use crate::routes::{NO_WORKSPACE, Priority};
 use crate::sessions::Closing;
-use crate::store::{self, NewExecution, NewSession, SessionRow, StoredPayload};
+use crate::store::{self, Begun, NewExecution, NewSession, SessionRow, StoredPayload};
 use crate::{Config, Scheduler, accept, dispatcher};
 
 /// A notebook's session outlives its cells no longer than this, should nobody close it.
@@ -115,11 +117,13 @@ impl Scheduler {
             let new = NewExecution { limits: quota.ceilings.lower(new.limits), ..new };
             let payload = stored(&execution.payload);
             let dispatched = index == 0 && admitted.may_start && place.is_idle;
-            store::insert(&mut tx, &new, &payload, admitted, dispatched).await.map_err(Problem::internal)?;
+            let begun =
+                if dispatched { Begun::Granted { place: &place, lease_ms: self.config.lease_ms } } else { Begun::Waits };
+            store::insert(&mut tx, &new, &payload, admitted, &begun).await.map_err(Problem::internal)?;
             (load.minute, load.minute_count) = (admitted.minute, admitted.minute_count);
             *if dispatched { &mut load.active } else { &mut load.queued } += 1;
             if dispatched {
-                let attempt = accept::first_attempt(&new, &payload);
+                let attempt = accept::first_attempt(&new, &payload, &begun);
                 let message = dispatcher::message(tenant, Some(&place.executor_id), &attempt);
                 messages.push(message.map_err(Problem::internal)?);
             }
@@ -127,6 +131,7 @@ impl Scheduler {
         store::mark_batch(&mut tx, batch).await?;
         self.relay.add(&mut tx, &messages).await?;
         tx.commit().await?;
+        self.may_wait.store(true, Ordering::Relaxed);
         if messages.is_empty() {
             self.wake.notify_one();
         } else {

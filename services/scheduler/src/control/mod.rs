@@ -25,6 +25,7 @@ use crate::{Scheduler, store};
 pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Task> {
     vec![
         answer(scheduler, shutdown, "claim", |s, q: Claim| async move { s.claim(q).await }),
+        answer(scheduler, shutdown, "finished", |s, q| async move { s.finished(q).await }),
         answer(scheduler, shutdown, "heartbeat", |s, q: Heartbeat| async move { s.heartbeat(q).await }),
         answer(scheduler, shutdown, "describe", |s, q: Describe| async move { s.describe(q).await }),
         answer(scheduler, shutdown, "cancel", |s, q| async move { s.cancel(q).await }),

@@ -57,6 +57,11 @@ pub async fn waiting(
     Ok(waiting)
 }
 
+/// Whether anything at all is queued, startable or not.
+pub async fn any_queued(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM scheduler.tenant WHERE queued > 0) AS "any!""#).fetch_one(connection).await
+}
+
 /// An attempt just made.
 pub struct Dispatched {
     pub tenant: TenantId,
@@ -102,6 +107,7 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
                 payload: StoredPayload::from_columns(row.body, row.object)?.source(),
                 has_secrets: row.has_secrets,
                 session_id: row.session_id.map(SessionId),
+                granted_until: None,
             };
             Ok(Dispatched { tenant: TenantId(row.tenant_id), executor: row.executor_id, task })
         })

@@ -230,3 +230,19 @@ except OSError as e: print(e.strerror, n < 2000)
     tenant.delete(&files.at("d?recursive=true")).await.expect(204);
     files.put("x", "x").await.expect(201);
 }
+
+#[tokio::test]
+async fn a_directory_goes_although_a_program_goes_on_in_it() {
+    let (_kiln, tenant) = visit().await;
+    let files = Files::of_default(&tenant).await;
+    files.put("busy/one", "x").await.expect(201);
+    let code = "import os\nos.makedirs('busy/in/deep', exist_ok=True)\nif os.fork() == 0: os.chdir('busy/in')\nelse: os.chdir('busy')\nn = 0\nprint('begins')\nwhile True:\n    n += 1\n    try:\n        open(str(n), 'w').close()\n        os.mkdir('d' + str(n))\n    except OSError: pass";
+    let body = json!({"code": code, "workspace_id": files.id(), "limits": {"timeout_ms": 20_000}});
+    let id = tenant.submit(body).await;
+    tenant.printed(&id, SOON).await;
+    let began = std::time::Instant::now();
+    tenant.delete(&files.at("busy?recursive=true")).await.expect(204);
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    assert!(files.list("").await.is_empty());
+    tenant.cancel(&id).await.expect(202);
+}

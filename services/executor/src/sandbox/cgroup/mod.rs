@@ -58,6 +58,19 @@ pub fn inspect() -> Result<Version, Failure> {
     }
 }
 
+/// Whether swapped memory counts in groups of this version here.
+pub fn counts_swap(version: Version) -> bool {
+    let Ok((mounts, own)) = read_own() else { return false };
+    let (bases, file) = match version {
+        Version::V1 => (v1::Trees::find(&mounts, &own, "").map(|trees| trees.bases()), "memory.memsw.limit_in_bytes"),
+        Version::V2 => (v2::Tree::find(&mounts, &own, "").map(|tree| vec![tree.base]), "memory.swap.max"),
+    };
+    // The root group of version 2 has no limits, and then only its children do.
+    bases.is_ok_and(|bases| {
+        bases.iter().any(|base| base.join(file).exists() || (version == Version::V2 && !base.join("memory.max").exists()))
+    })
+}
+
 fn read_own() -> Result<(String, String), Failure> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").step("cgroup")?;
     Ok((mounts, std::fs::read_to_string("/proc/self/cgroup").step("cgroup")?))
@@ -140,6 +153,11 @@ pub fn sweep(base: &Path) -> bool {
 }
 
 fn kill_members(directory: &Path) {
+    // Version 2 has one word for all, from Linux 5.14 on; what it misses, or a host without, is killed one by one.
+    let _ = std::fs::OpenOptions::new()
+        .write(true)
+        .open(directory.join("cgroup.kill"))
+        .and_then(|mut file| std::io::Write::write_all(&mut file, b"1"));
     let members = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     for process in members.lines().filter_map(|line| line.parse().ok()).filter(|&process| process > 0) {
         // A process that is already gone is what is wanted.

@@ -59,6 +59,9 @@ impl Trees {
         }
         if swap {
             write(memory, "memory.memsw.limit_in_bytes", &bytes)?;
+        } else {
+            // Where nobody counts swap, it is kept out of it as far as the kernel allows; `kiln doctor` names it.
+            write(memory, "memory.swappiness", "0")?;
         }
         // What making the sandbox took is not the program's peak.
         write(memory, "memory.max_usage_in_bytes", "0")?;
@@ -68,12 +71,16 @@ impl Trees {
     }
 
     pub fn counters(&self, group: &Group) -> Counters {
-        let Some([memory, pids, _, cpuacct]) = self.directories(group) else { return Counters::default() };
+        let Some([memory, pids, cpu, cpuacct]) = self.directories(group) else { return Counters::default() };
         Counters {
             memory_kills: read_keyed(memory, "memory.oom_control", "oom_kill"),
             process_refusals: read_keyed(pids, "pids.events", "max"),
             cpu_us: read_number(cpuacct, "cpuacct.usage").map(|nanoseconds| nanoseconds / 1000),
             memory_peak_bytes: read_number(memory, "memory.max_usage_in_bytes"),
+            // Told in nanoseconds (Documentation/scheduler/sched-bwc.rst).
+            throttled_us: read_keyed(cpu, "cpu.stat", "throttled_time").map(|nanoseconds| nanoseconds / 1000),
+            // From Linux 6.11 on.
+            processes_peak: read_number(pids, "pids.peak"),
         }
     }
 }

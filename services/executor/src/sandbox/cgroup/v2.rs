@@ -67,8 +67,10 @@ pub fn counters(group: &Group) -> Counters {
     Counters {
         memory_kills: read_keyed(directory, "memory.events", "oom_kill"),
         process_refusals: read_keyed(directory, "pids.events", "max"),
-        cpu_us: cpu.and_then(|text| keyed(&text, "usage_usec")),
+        cpu_us: cpu.as_ref().and_then(|text| keyed(text, "usage_usec")),
         memory_peak_bytes: read_number(directory, "memory.peak"),
+        throttled_us: cpu.as_ref().and_then(|text| keyed(text, "throttled_usec")),
+        processes_peak: read_number(directory, "pids.peak"),
     }
 }
 
@@ -88,8 +90,9 @@ mod tests {
             ("memory.swap.max", "max"),
             ("memory.events", "low 0\nmax 4\noom 1\noom_kill 2\n"),
             ("pids.events", "max 7\n"),
-            ("cpu.stat", "usage_usec 1234\nuser_usec 1000\n"),
+            ("cpu.stat", "usage_usec 1234\nuser_usec 1000\nnr_throttled 3\nthrottled_usec 77\n"),
             ("memory.peak", "4096\n"),
+            ("pids.peak", "5\n"),
         ] {
             std::fs::write(directory.join(file), text).unwrap();
         }
@@ -99,8 +102,14 @@ mod tests {
         assert_eq!(written("memory.max"), (64 << 20).to_string());
         assert_eq!(written("memory.swap.max"), "0");
         assert_eq!(written("cpu.max"), "50000 100000");
-        let expected =
-            Counters { memory_kills: Some(2), process_refusals: Some(7), cpu_us: Some(1234), memory_peak_bytes: Some(4096) };
+        let expected = Counters {
+            memory_kills: Some(2),
+            process_refusals: Some(7),
+            cpu_us: Some(1234),
+            memory_peak_bytes: Some(4096),
+            throttled_us: Some(77),
+            processes_peak: Some(5),
+        };
         assert_eq!(counters(&group), expected);
         std::fs::remove_dir_all(directory).unwrap();
     }

@@ -13,6 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use kiln_runner_protocol::{FAILURE_MARK, SCRIPT_SOURCE, WORKSPACE_MARK};
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
@@ -36,9 +37,22 @@ const CONTROL: RawFd = 5;
 pub const HOST_NAME: &str = "sandbox";
 /// Other users' processes, the runner's among them, are not seen.
 pub const PROC_OPTIONS: &str = "hidepid=2";
+/// What /proc tells of the host and of what others do on it: its command line, its disks and theirs, its interrupts. With
+/// each the empty thing that is shown instead.
+pub const HIDDEN: [(&str, &str); 7] = [
+    ("/proc/cmdline", "/dev/null"),
+    ("/proc/diskstats", "/dev/null"),
+    ("/proc/interrupts", "/dev/null"),
+    ("/proc/partitions", "/dev/null"),
+    ("/proc/bus", "/run"),
+    ("/proc/fs", "/run"),
+    ("/proc/irq", "/run"),
+];
 /// Writable places in memory.
 pub const MEMORY_PLACES: [(&str, &str); 2] =
     [("/tmp", "size=64m,nr_inodes=10000,mode=1777"), ("/dev/shm", "size=32m,nr_inodes=10000,mode=1777")];
+/// Another user has the same capabilities (`SECBIT_NO_SETUID_FIXUP`, include/uapi/linux/securebits.h).
+const CAPABILITIES_STAY: libc::c_int = 1 << 2;
 /// Said to the spawner once the user namespace is there, and its answer once the ids are mapped.
 pub const UNSHARED: u8 = b'U';
 pub const MAPPED: u8 = b'M';
@@ -57,6 +71,8 @@ pub struct Plan<'a> {
     pub hides_processes: bool,
     /// Host's user and group of the program; `None` where there is only the caller's.
     pub owner: Option<u32>,
+    /// Host's user that makes the user namespace, as above.
+    pub maker: Option<u32>,
     pub stream: OwnedFd,
     pub status: UnixStream,
 }
@@ -95,6 +111,9 @@ fn build(plan: &Plan<'_>) -> Result<(), Failure> {
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), &inside("proc"), Some("proc"), flags, plan.hides_processes.then_some(PROC_OPTIONS)).step("proc")?;
+    for (path, empty) in HIDDEN {
+        binds::hide(&inside(path), &inside(empty))?;
+    }
     for (target, options) in MEMORY_PLACES {
         binds::tmpfs(&inside(target), options)?;
     }
@@ -142,16 +161,16 @@ fn hand_over(stream: &OwnedFd, workspace: &OwnedFd) -> nix::Result<()> {
 }
 
 fn become_unprivileged(plan: &mut Plan<'_>) -> Result<(), Failure> {
-    let rooted = plan.owner.is_some();
-    enter_user_namespace(&mut plan.status, rooted)
+    enter_user_namespace(&mut plan.status, plan.maker)
 }
 
-/// Enters a user namespace whose ids the spawner maps. With `rooted` the process had the host's root and becomes the
-/// namespace's.
-pub fn enter_user_namespace(status: &mut UnixStream, rooted: bool) -> Result<(), Failure> {
-    if rooted {
+/// Enters a user namespace whose ids the spawner maps. A process that had the host's root makes it as the user `maker`,
+/// and becomes the namespace's root.
+pub fn enter_user_namespace(status: &mut UnixStream, maker: Option<u32>) -> Result<(), Failure> {
+    if let Some(maker) = maker {
         // Not one group of the host goes along.
         setgroups(&[]).step("groups")?;
+        act_as(maker).step("maker of the user namespace")?;
     }
     unshare(CloneFlags::CLONE_NEWUSER).step("user namespace")?;
     status.write_all(&[UNSHARED]).step("user namespace")?;
@@ -160,11 +179,21 @@ pub fn enter_user_namespace(status: &mut UnixStream, rooted: bool) -> Result<(),
     if answer != [MAPPED] {
         return Err(Failure::new("user namespace", "the ids were not mapped"));
     }
-    if rooted {
+    if maker.is_some() {
         setresgid(Gid::from_raw(0), Gid::from_raw(0), Gid::from_raw(0)).step("runner's group")?;
         setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).step("runner's user")?;
     }
     Ok(())
+}
+
+/// Takes that user with every capability kept. What is counted for each user (pending signals, namespaces) counts in a user
+/// namespace for its maker as well, so that root's own share would be every program's.
+#[expect(unsafe_code, reason = "prctl for the secure bits has no safe wrapper")]
+fn act_as(user: u32) -> nix::Result<()> {
+    // SAFETY: this prctl takes a number and touches no memory. The new namespace begins without the bit.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, CAPABILITIES_STAY, 0, 0, 0) })?;
+    let same = Uid::from_raw(u32::MAX);
+    setresuid(same, Uid::from_raw(user), same)
 }
 
 fn execute(plan: &Plan<'_>) -> Result<std::convert::Infallible, Failure> {

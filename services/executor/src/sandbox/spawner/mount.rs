@@ -33,6 +33,14 @@ pub fn tmpfs(target: &Path, options: &str) -> Result<(), Failure> {
     mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options)).step(format!("tmpfs at {}", target.display()))
 }
 
+/// Shows something empty in place of what is at `target`, where a kernel has it.
+pub fn hide(target: &Path, empty: &Path) -> Result<(), Failure> {
+    match mount(Some(empty), target, None::<&str>, MsFlags::MS_BIND, None::<&str>) {
+        Err(Errno::ENOENT) => Ok(()),
+        mounted => mounted.step(format!("hide {}", target.display())),
+    }
+}
+
 /// A bind of a device file, which keeps being a device.
 pub fn bind_device(source: &Path, target: &Path) -> Result<(), Failure> {
     std::fs::write(target, "").step("device")?;
@@ -113,11 +121,16 @@ fn set_attributes(tree: &OwnedFd, attributes: u64, recursive: bool) -> nix::Resu
     change_attributes(tree, &change, if recursive { libc::AT_RECURSIVE } else { 0 })
 }
 
-/// Shows the owners of a mount that is at no place yet by the ids that this user namespace maps.
+/// Whoever works in a mount that is at no place yet follows no link there, however it is asked to.
+pub fn follow_no_links(tree: &OwnedFd) -> nix::Result<()> {
+    set_attributes(tree, libc::MOUNT_ATTR_NOSYMFOLLOW, false)
+}
+
+/// Shows the owners of a mount that is at no place yet by the ids that this user namespace maps. Links are followed in it.
 pub fn map_ids(tree: &OwnedFd, namespace: BorrowedFd<'_>) -> nix::Result<()> {
     let userns_fd = u64::try_from(namespace.as_raw_fd()).map_err(|_| Errno::EBADF)?;
-    let change = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
-    change_attributes(tree, &change, 0)
+    let (attr_set, attr_clr) = (libc::MOUNT_ATTR_IDMAP, libc::MOUNT_ATTR_NOSYMFOLLOW);
+    change_attributes(tree, &libc::mount_attr { attr_set, attr_clr, propagation: 0, userns_fd }, 0)
 }
 
 #[expect(unsafe_code, reason = "mount_setattr has no safe wrapper")]

@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use kiln_runner_protocol::{Confinement, FAILURE_MARK, MakeSandbox, OwnMount, ZygoteReport};
+use kiln_runner_protocol::{Confinement, FAILURE_MARK, Hidden, MakeSandbox, OwnMount, ZygoteReport};
 use nix::fcntl::Flock;
 
-use super::child::{self, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
+use super::child::{self, HIDDEN, HOST_NAME, MAPPED, MEMORY_PLACES, PROC_OPTIONS, PROGRAM_ID, Plan, UNSHARED};
 use super::disk::{Makers, send_mount};
 use super::process::{self, Process};
 use super::root::{Root, WORKSPACE};
@@ -123,7 +123,7 @@ impl Table {
         let slot = *self.free_slots.first().ok_or_else(|| Failure::new("make", "too many sandboxes"))?;
         let group = self.groups.as_ref().map(|groups| groups.make(id)).transpose()?;
         let namespaces = self.namespaces();
-        let owner = self.tier.has_groups().then(|| host_ids(slot).1);
+        let (maker, owner) = self.tier.has_groups().then(|| host_ids(slot)).unzip();
         let disk = self.disk(workspace, disk_bytes, slot)?;
         let (stream, engines_stream) = UnixStream::pair().step("runner's stream")?;
         let (status, childs_status) = UnixStream::pair().step("status")?;
@@ -139,6 +139,7 @@ impl Table {
                 script: workspace.and_then(|workspace| workspace.script.as_deref()),
                 hides_processes: self.without != Some(Omitted::HiddenProcesses),
                 owner,
+                maker,
                 stream: stream.into(),
                 status: childs_status,
             })
@@ -235,7 +236,7 @@ impl Table {
         let place = place.ok_or_else(|| Failure::new("zygote", "too many"))?;
         let own = FIRST_HOST_ID + 2 * MAX_SANDBOXES + place;
         let map = format!("0 {own} 1\n{FIRST_ZYGOTE_ID} {FIRST_HOST_ID} {}\n", 2 * MAX_SANDBOXES);
-        let plan = zygote::Plan { root: &self.root.path, binds: plan.binds, argv: plan.argv, env: plan.env };
+        let plan = zygote::Plan { root: &self.root.path, binds: plan.binds, argv: plan.argv, env: plan.env, maker: own };
         self.zygotes.insert(id, Zygote::start(&plan, place, &map)?);
         Ok(())
     }
@@ -511,6 +512,7 @@ fn wanted(slot: u32, memory_disk: Option<u64>, confinement: Confinement) -> Make
     MakeSandbox {
         host_name: HOST_NAME.to_owned(),
         mounts,
+        hidden: HIDDEN.map(|(path, empty)| Hidden { path: path.to_owned(), empty: empty.to_owned() }).to_vec(),
         directory: WORKSPACE.to_owned(),
         has_disk: memory_disk.is_none(),
         script: None,

@@ -2,7 +2,8 @@
 //! mount namespace, and shown to any number of sandboxes.
 //!
 //! The image's size is its quota, held by the file system. What is in it belongs to one id, [`FILES_ID`]; a sandbox sees
-//! it by a mount that maps this id to its program's own (an idmapped mount), so that no file ever changes hands.
+//! it by a mount that maps this id to its program's own (an idmapped mount), so that no file ever changes hands. Links are
+//! followed in a sandbox's mount, and in the one that this host works in never.
 //!
 //! A file system that is written to through two devices is lost. So the image is locked (`flock`) through the same open
 //! file that the loop device holds: until the last mount of it anywhere has gone, nobody else can take it.
@@ -122,6 +123,7 @@ fn id_map(owner: u32) -> Result<(OwnedFd, Process), Failure> {
 fn mount_image(image: &Path, place: &Path, scripts: &[String]) -> Result<OwnedFd, Failure> {
     let image = locked(image)?;
     let mount = disk::mount_image(&image, "workspace")?;
+    mount::follow_no_links(&mount).step("workspace's links")?;
     // Dropping it would unlock. This process ends at once; the device keeps the open file, and with it the lock.
     std::mem::forget(image);
     std::fs::create_dir(place).step("workspace's place")?;

@@ -36,6 +36,8 @@ pub struct Plan<'a> {
     pub binds: &'a [Bind],
     pub argv: &'a [String],
     pub env: &'a [(String, String)],
+    /// Host's user that makes its user namespace: its own id there.
+    pub maker: u32,
 }
 
 pub struct Zygote {
@@ -168,7 +170,7 @@ fn enter(plan: &Plan<'_>, own: &mut Own) -> Result<Infallible, Failure> {
         }
     }
     change_root(plan.root)?;
-    enter_user_namespace(&mut own.status, true)?;
+    enter_user_namespace(&mut own.status, Some(plan.maker))?;
     nix::unistd::chdir(WORKSPACE).step("working directory")?;
     arrange(own)?;
     let text = |text: &str| CString::new(text).step("NUL in an argument");
