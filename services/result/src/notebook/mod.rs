@@ -112,7 +112,7 @@ pub fn stored(content: Vec<u8>) -> Result<Box<RawValue>, Problem> {
 
 /// A stored notebook, taken apart.
 pub fn parsed(content: Vec<u8>) -> Result<Notebook, Problem> {
-    read(&*stored(content)?, Source { pointer: "", ids: Ids::Mended }).map_err(Problem::internal)
+    read(&stored(content)?, Source { pointer: "", ids: Ids::Mended }).map_err(Problem::internal)
 }
 
 /// A new cell's id: eight hexadecimal digits, as Jupyter's own. The caller looks that it is the only one.

@@ -62,7 +62,7 @@ async fn wait_for_base(tenant: &Tenant) {
     eventually(AVAILABLE_WITHIN, "base can be used", available).await;
 }
 
-/// Outputs without what differs from run to run by design: nothing.
+/// Each cell's outputs.
 fn outputs(notebook: &Value) -> Vec<Value> {
     notebook["cells"].as_array().unwrap().iter().map(|cell| cell["outputs"].clone()).collect()
 }
