@@ -19,8 +19,9 @@ use crate::run;
 use crate::store::{self, Kind, NewFrame};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
-/// An end waits this often for frames that another process has still to store, and so long each time.
-const MAX_DELIVER: i64 = 60;
+/// An end waits this often for frames that another process has still to store, and so long each time: together twice as long
+/// as it takes until what a process had taken when it died is delivered again.
+const MAX_DELIVER: i64 = 240;
 const WAIT_FOR_FRAMES: Duration = Duration::from_millis(250);
 /// How long a frame that nobody waits for is kept for more to come. A reader at another replica sees it so much later.
 const GATHER: Duration = Duration::from_millis(20);

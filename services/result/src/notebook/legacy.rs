@@ -42,16 +42,16 @@ fn of_version_1(mut notebook: Object, place: &Place, faults: &mut Faults) -> Opt
         faults.add(&place.at("cells"), "is required, and must be a list");
         return None;
     };
-    let upgraded = cells.into_iter().map(|cell| match cell {
-        Value::Object(mut cell) if cell.get("cell_type") == Some(&"code".into()) => {
+    let upgraded = cells.into_iter().map(|cell| {
+        let Value::Object(mut cell) = cell else { return cell };
+        if cell.get("cell_type") == Some(&"code".into()) {
             let source = cell.remove("code").unwrap_or_else(|| "".into());
             let count = cell.remove("prompt_number").unwrap_or_default();
-            json!({ "cell_type": "code", "metadata": {}, "source": source, "execution_count": count, "outputs": [] })
-        }
-        Value::Object(mut cell) => {
+            let metadata = json!({ "collapsed": false });
+            json!({ "cell_type": "code", "metadata": metadata, "source": source, "execution_count": count, "outputs": [] })
+        } else {
             json!({ "cell_type": "markdown", "metadata": {}, "source": cell.remove("text").unwrap_or_else(|| "".into()) })
         }
-        other => other,
     });
     Some(upgraded.collect())
 }
@@ -63,14 +63,10 @@ fn of_worksheets(mut notebook: Object, place: &Place, faults: &mut Faults) -> Op
         return None;
     };
     let mut cells = Vec::new();
-    for (index, worksheet) in worksheets.into_iter().enumerate() {
-        let place = place.at(index).at("cells");
-        match worksheet {
-            Value::Object(mut worksheet) => match worksheet.remove("cells") {
-                Some(Value::Array(of_sheet)) => cells.extend(of_sheet.into_iter().map(cell)),
-                _ => faults.add(&place, "is required, and must be a list"),
-            },
-            _ => faults.add(&place, "is required, and must be a list"),
+    for (index, mut worksheet) in worksheets.into_iter().enumerate() {
+        match worksheet.as_object_mut().and_then(|worksheet| worksheet.remove("cells")) {
+            Some(Value::Array(of_sheet)) => cells.extend(of_sheet.into_iter().map(cell)),
+            _ => faults.add(&place.at(index).at("cells"), "is required, and must be a list"),
         }
     }
     Some(cells)

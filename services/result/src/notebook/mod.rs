@@ -73,10 +73,13 @@ impl Notebook {
         notebook
     }
 
-    /// Says which kernel it is for, where it does not.
+    /// Says that it is for Python, where it does not say what it is for.
     pub fn name_kernel(&mut self) {
-        let kernel = || raw(&serde_json::json!({ "name": "python3", "display_name": "Python 3", "language": "python" }));
-        self.metadata.entry("kernelspec".to_owned()).or_insert_with(kernel);
+        if self.metadata.contains_key("kernelspec") {
+            return;
+        }
+        let kernel = serde_json::json!({ "name": "python3", "display_name": "Python 3", "language": "python" });
+        self.metadata.insert("kernelspec".to_owned(), raw(&kernel));
         let language = || raw(&serde_json::json!({ "name": "python", "file_extension": ".py", "mimetype": "text/x-python" }));
         self.metadata.entry("language_info".to_owned()).or_insert_with(language);
     }

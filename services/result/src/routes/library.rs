@@ -1,5 +1,7 @@
 //! What notebooks and scripts have in common as resources: how they are read from a request, made and told.
 
+#![expect(clippy::option_option, reason = "in a change a null and a field that is not there differ")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -120,6 +120,9 @@ impl Results {
         let cells: Vec<RunCell> =
             planned.iter().zip(0..).map(|((execution, cell), position)| row(*execution, cell, position)).collect();
         store::insert(&mut change.tx, &run, &cells, GIVE_UP_AFTER).await?;
+        if nothing {
+            store::forget_earlier(&mut change.tx, &run).await?;
+        }
         hold.bind(&mut change.tx, run.id).await?;
         let entry = change.entry.clone();
         change.tx.commit().await?;
@@ -146,6 +149,7 @@ impl Results {
         if !store::set_state(&mut change.tx, &begun.run, "starting", "running").await? {
             return Err(Problem::unavailable("The run was given up meanwhile; try again."));
         }
+        store::forget_earlier(&mut change.tx, &begun.run).await?;
         let content = Content { bytes: &content, cause: "run", in_place: false };
         change.save(self, caller.actor(), Some(content)).await?;
         Ok(Run { state: "running".to_owned(), ..begun.run.clone() })

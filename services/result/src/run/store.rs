@@ -56,12 +56,9 @@ macro_rules! run_query {
     };
 }
 
-/// Writes the run down with its cells, in place of the notebook's earlier ones. The scheduler answers within `deadline`.
+/// Writes the run down with its cells. The scheduler answers within `deadline`.
 pub async fn insert(tx: &mut TenantTx, run: &Run, cells: &[RunCell], deadline: Duration) -> Result<(), sqlx::Error> {
     let tenant = tx.tenant().0;
-    sqlx::query!("DELETE FROM result.notebook_run WHERE entry_id = $1 AND tenant_id = $2", run.entry_id, tenant)
-        .execute(&mut **tx)
-        .await?;
     sqlx::query!(
         "INSERT INTO result.notebook_run (id, tenant_id, entry_id, created_by, state, session_id, owns_session, submitted_until)
          VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8::bigint * interval '1 second')",
@@ -120,6 +117,20 @@ pub async fn forget(tx: &mut TenantTx, id: RunId) -> Result<(), sqlx::Error> {
         .map(drop)
 }
 
+/// Forgets the notebook's runs before this one, which has begun.
+pub async fn forget_earlier(tx: &mut TenantTx, run: &Run) -> Result<(), sqlx::Error> {
+    let tenant = tx.tenant().0;
+    sqlx::query!(
+        "DELETE FROM result.notebook_run WHERE entry_id = $1 AND tenant_id = $2 AND id < $3",
+        run.entry_id,
+        tenant,
+        run.id
+    )
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}
+
 /// The notebook's latest run.
 pub async fn latest(tx: &mut TenantTx, entry: EntryId) -> Result<Option<Run>, sqlx::Error> {
     let tenant = tx.tenant().0;
@@ -174,7 +185,7 @@ pub async fn ended_cells(tx: &mut SystemTx, run: RunId) -> Result<Vec<RunCell>, 
         RunCell,
         "SELECT c.position, c.cell_id, c.execution_id, c.may_raise, c.status, c.reason
          FROM result.notebook_run_cell AS c JOIN result.execution AS e ON e.id = c.execution_id
-         WHERE c.run_id = $1 AND c.status IS NULL AND e.ended_seq IS NOT NULL ORDER BY c.position LIMIT 32",
+         WHERE c.run_id = $1 AND c.status IS NULL AND e.ended_seq IS NOT NULL ORDER BY c.position LIMIT 8",
         run
     )
     .fetch_all(&mut **tx)

@@ -117,8 +117,7 @@ impl Scheduler {
             let new = NewExecution { limits: quota.ceilings.lower(new.limits), ..new };
             let payload = stored(&execution.payload);
             let dispatched = index == 0 && admitted.may_start && place.is_idle;
-            let begun =
-                if dispatched { Begun::Granted { place: &place, lease_ms: self.config.lease_ms } } else { Begun::Waits };
+            let begun = if dispatched { Begun::Granted { place: &place, lease_ms: self.config.lease_ms } } else { Begun::Waits };
             store::insert(&mut tx, &new, &payload, admitted, &begun).await.map_err(Problem::internal)?;
             (load.minute, load.minute_count) = (admitted.minute, admitted.minute_count);
             *if dispatched { &mut load.active } else { &mut load.queued } += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kiln_test_support::{Python, Tenant, assert_like, eventually};
+use kiln_test_support::{Tenant, assert_like, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -90,14 +90,14 @@ async fn it_runs_to_the_same_outputs_and_jupyter_reads_it() {
     let figure = first["cells"][3]["outputs"].as_array().unwrap();
     assert_eq!(figure.len(), 1);
     assert!(figure[0]["data"]["image/png"].as_str().unwrap().starts_with("iVBORw0KGgo"), "{figure:?}");
-    assert_eq!(first["cells"][4]["outputs"][0]["data"]["text/plain"], "(2.0, 10.0)");
+    assert_eq!(first["cells"][4]["outputs"][0]["data"]["text/plain"], "(2.0, 10.1)");
     let summary = tenant.get(&format!("{files}/summary.csv")).await.expect(200).text();
     assert!(summary.starts_with("place,count,mean\nnorth,"), "{summary}");
 
     // As a file it is what Jupyter reads, and what comes back in runs again to the same.
     let file = tenant.get(&format!("{path}/export")).query("format", "ipynb").await.expect(200);
     let judge = "import sys, nbformat; nbformat.validate(nbformat.reads(sys.stdin.read(), as_version=4), relax_add_props=False); print('valid')";
-    assert_eq!(Python::with("nbformat", &["nbformat==5.11.1"]).run(judge, &file.body), "valid\n");
+    assert_eq!(super::notebook_formats::nbformat().await.run(judge, &file.body).await, "valid\n");
     let import = tenant
         .post("/notebooks/import", &file.json())
         .query("name", "again")

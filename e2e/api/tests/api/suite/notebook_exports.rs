@@ -49,7 +49,7 @@ async fn ipynb_is_what_jupyter_reads() {
         answer.header("content-disposition").contains("attachment") && answer.header("content-disposition").contains("n.ipynb")
     );
     let content = tenant.get(&path).await.json()["content"].clone();
-    let read: Value = serde_json::from_str(&nbformat().run(READ_STRICTLY, &answer.body)).unwrap();
+    let read: Value = serde_json::from_str(&nbformat().await.run(READ_STRICTLY, &answer.body).await).unwrap();
     assert_eq!(read, content);
     let again = tenant.post("/notebooks/import", &answer.json()).await.expect(201).json();
     assert_eq!(again["content"], content);
@@ -64,7 +64,7 @@ async fn py_is_what_python_reads() {
     let expected = "# %% [markdown]\n# # Title\n#\n# some *text*\n\n# %%\n# %matplotlib inline\nprint('a\\nb')\n\n\
         # %% [markdown]\n# ![p](attachment:p.png)\n#\n# * [x] done\n#\n# $a_b$\n\n# %% [raw]\n# raw\n";
     assert_eq!(answer.text(), expected);
-    assert_eq!(nbformat().run("import sys; exec(sys.stdin.read())", &answer.body), "a\nb\n");
+    assert_eq!(nbformat().await.run("import sys; exec(sys.stdin.read())", &answer.body).await, "a\nb\n");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub fn html(text: &str) -> String {
     let mut parser = Parser::<Utf8Parser>::new();
     for (index, line) in text.split('\n').enumerate() {
         if index > 0 {
-            painter.html.push('\n');
+            painter.put('\n');
         }
         let line = line.trim_end_matches('\r');
         let shown = line.rsplit('\r').next().unwrap_or_default();
@@ -44,6 +44,7 @@ fn escape_one(html: &mut String, character: char) {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "a terminal has these")]
 #[derive(Default, Clone, PartialEq, Eq)]
 struct Style {
     colour: Option<String>,

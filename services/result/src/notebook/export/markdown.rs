@@ -50,18 +50,30 @@ pub fn html(markdown: &str, attachments: Option<&Fields>) -> String {
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_MATH;
     let events = Parser::new_ext(markdown, options).map(|event| match event {
-        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
-            let attached = dest_url.strip_prefix("attachment:").and_then(|name| attachment(attachments?, name));
-            Event::Start(Tag::Image { link_type, dest_url: attached.map_or(dest_url, CowStr::from), title, id })
-        }
+        Event::Start(tag) => Event::Start(with_attachment(tag, attachments)),
         // Mathematics stays as it was written: nothing in the page could set it.
         Event::InlineMath(formula) => Event::Code(format!("${formula}$").into()),
         Event::DisplayMath(formula) => Event::Code(format!("$${formula}$$").into()),
-        other => other,
+        Event::End(_)
+        | Event::Text(_)
+        | Event::Code(_)
+        | Event::Html(_)
+        | Event::InlineHtml(_)
+        | Event::FootnoteReference(_)
+        | Event::SoftBreak
+        | Event::HardBreak
+        | Event::Rule
+        | Event::TaskListMarker(_) => event,
     });
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, events);
     clean(&html)
+}
+
+fn with_attachment<'a>(tag: Tag<'a>, attachments: Option<&Fields>) -> Tag<'a> {
+    let Tag::Image { link_type, dest_url, title, id } = tag else { return tag };
+    let attached = dest_url.strip_prefix("attachment:").and_then(|name| attachment(attachments?, name));
+    Tag::Image { link_type, dest_url: attached.map_or(dest_url, CowStr::from), title, id }
 }
 
 /// The first picture of the attachment, as a URL.

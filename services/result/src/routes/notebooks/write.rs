@@ -1,5 +1,7 @@
 //! PUT, PATCH and DELETE /notebooks/{id}.
 
+#![expect(clippy::option_option, reason = "in a change a null and a field that is not there differ")]
+
 use std::sync::Arc;
 
 use axum::extract::State;
