@@ -1,4 +1,4 @@
-/** Starts a whole Kiln of its own before the tests, and stops it after them. `KILN_URL` names one that runs already. */
+/** Starts a whole Kiln of its own before the tests, and stops it after them. `KILN_URL` names one that runs already, in `KILN_DATA`. */
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ export default async function start(): Promise<(() => Promise<void>) | undefined
   const mail = path.join(data, 'mail');
   await mkdir(mail);
   process.env.KILN_MAIL_DIR = mail;
+  process.env.KILN_DATA = path.join(data, 'kiln');
   // The sign-ups of all tests come from one address.
   const env = { ...process.env, KILN_AUTH__SIGNUPS_PER_MINUTE: '1000' };
   const kiln = spawn(program, ['up', '--listen', '127.0.0.1:0', '--data', path.join(data, 'kiln'), '--no-open'], { env, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -1,6 +1,7 @@
 /** Every page in both themes, wide and narrow: axe finds nothing serious, nothing is wider than the window. */
 import AxeBuilder from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
+import { code, makeNotebook, text } from '../support/notebook';
 import { expect, Playground, signUp, test } from '../support/person';
 
 const SHOTS = 'artifacts/screenshots';
@@ -41,13 +42,29 @@ test('the playground, empty, with colours, with input', async ({ playground }) =
 });
 
 test('the other pages', async ({ page, context }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const { token } = await signUp(context);
   const headers = { authorization: `Bearer ${token}` };
   const answer = await context.request.post('/api/v1/executions?wait_ms=20000', { headers, data: { code: 'print("x"); raise SystemExit(1)', labels: { team: 'data' } } });
   const { id } = (await answer.json()) as { id: string };
   await context.request.post('/api/v1/api-keys', { headers, data: { name: 'nightly', scopes: ['executions:read'] } });
+  const workspaces = (await (await context.request.get('/api/v1/workspaces', { headers })).json()) as { data: { id: string }[] };
+  const workspace = workspaces.data[0]?.id;
+  await context.request.put(`/api/v1/workspaces/${workspace}/files/data/planets.csv`, { headers: { ...headers, 'content-type': 'application/octet-stream' }, data: 'planet,days\nVenus,225\n' });
+  const made = await context.request.post('/api/v1/sessions', { headers, data: { name: 'work', workspace_id: workspace } });
+  const session = ((await made.json()) as { id: string }).id;
+  await context.request.post(`/api/v1/sessions/${session}/executions?wait_ms=20000`, { headers, data: { code: 'print("colour \\033[31mred")\n1/0' } });
+  const cells = [text('a', '# A heading\n\nSome *text* with `code` and [a link](https://example.com).'), code('b', 'for n in range(3):\n    print("line", n)', [{ output_type: 'stream', name: 'stdout', text: 'line 0\nline 1\nline 2\n' }]), code('c', '1/0', [{ output_type: 'error', ename: 'ZeroDivisionError', evalue: 'division by zero', traceback: ['Traceback (most recent call last):', '\u001b[0;31mZeroDivisionError: division by zero\u001b[0m'] }])];
+  const notebook = await makeNotebook(context.request, token, cells, { name: 'First notebook' });
+  await context.request.post('/api/v1/scripts', { headers, data: { name: 'nightly', code: 'print(1)' } });
   for (const [name, address, sign] of [
+    ['notebooks', '/notebooks', 'First notebook'],
+    ['notebook', `/notebooks/${notebook}`, 'A heading'],
+    ['scripts', '/scripts', 'nightly'],
+    ['tenant', '/tenant', 'Audit log'],
+    ['files', `/files?in=${workspace}&path=data/planets.csv`, 'Venus'],
+    ['sessions', '/sessions', 'Idle'],
+    ['session', `/sessions/${session}`, 'ZeroDivisionError'],
     ['runs', '/runs', id.slice(-8)],
     ['run', `/runs/${id}`, 'Certificate'],
     ['overview', '/overview', 'Running now'],

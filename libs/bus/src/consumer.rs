@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::{AckKind, Message};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
+use metrics::{counter, histogram};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -118,9 +119,14 @@ impl Consumer {
             let Some(first) = first else { anyhow::bail!("consumer {} was closed", self.name) };
             let mut batch = Batch::default();
             let mut until = self.take(first, &patience, &mut batch).await;
-            while batch.parsed.len() < BATCH
-                && let Ok(Some(more)) = tokio::time::timeout_at(until, messages.next()).await
-            {
+            while batch.parsed.len() < BATCH {
+                // A timer's step is a millisecond: what is due already must not wait for one.
+                let more = if until <= Instant::now() {
+                    messages.next().now_or_never()
+                } else {
+                    tokio::time::timeout_at(until, messages.next()).await.ok()
+                };
+                let Some(Some(more)) = more else { break };
                 until = until.min(self.take(more, &patience, &mut batch).await);
             }
             if !batch.parsed.is_empty() {
@@ -159,6 +165,7 @@ impl Consumer {
             }
             (Err(error), _) => {
                 tracing::error!(%error, consumer = self.name, subject = %message.subject, "message cannot be read; rejected");
+                self.count(Outcome::Reject);
                 acknowledge(&message, Outcome::Reject).await;
             }
             (_, Err(error)) => tracing::error!(%error, consumer = self.name, "message without delivery information"),
@@ -171,19 +178,34 @@ impl Consumer {
         H: FnMut(Vec<Delivery<T>>) -> F,
         F: Future<Output = anyhow::Result<Vec<Outcome>>>,
     {
-        match handler(batch.parsed).await {
+        let begun = Instant::now();
+        let handled = handler(batch.parsed).await;
+        histogram!("kiln_bus_batch_duration_seconds", "consumer" => self.name.clone()).record(begun.elapsed());
+        match handled {
             Ok(outcomes) => {
                 for (message, outcome) in batch.raw.iter().zip(outcomes) {
+                    self.count(outcome);
                     acknowledge(message, outcome).await;
                 }
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), consumer = self.name, "batch failed; it is delivered again");
                 for message in &batch.raw {
-                    acknowledge(message, Outcome::Retry(Duration::from_secs(1))).await;
+                    let outcome = Outcome::Retry(Duration::from_secs(1));
+                    self.count(outcome);
+                    acknowledge(message, outcome).await;
                 }
             }
         }
+    }
+
+    fn count(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Done => "done",
+            Outcome::Retry(_) => "retry",
+            Outcome::Reject => "reject",
+        };
+        counter!("kiln_bus_messages_total", "consumer" => self.name.clone(), "outcome" => outcome).increment(1);
     }
 }
 

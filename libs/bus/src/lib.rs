@@ -2,6 +2,7 @@
 //! a message, and requests with a deadline.
 
 mod consumer;
+mod gauges;
 mod large;
 mod objects;
 mod publish;

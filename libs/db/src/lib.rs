@@ -7,4 +7,4 @@ mod transaction;
 
 pub use idempotency::{Answer, IdempotencyStore, Lookup};
 pub use outbox::{Outbox, Outgoing};
-pub use transaction::{Database, SystemTx, TenantTx};
+pub use transaction::{Connections, Database, SystemTx, TenantTx};

@@ -64,10 +64,24 @@ impl Database {
         sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
     }
 
+    /// Connections in use and idle, and how many there may be.
+    pub fn connections(&self) -> Connections {
+        let (open, idle) = (self.pool.size(), u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX));
+        Connections { used: open.saturating_sub(idle), idle, most: self.pool.options().get_max_connections() }
+    }
+
     /// Closes every connection, waiting for those in use.
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// The state of a pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Connections {
+    pub used: u32,
+    pub idle: u32,
+    pub most: u32,
 }
 
 /// A transaction for one tenant; rolled back unless committed. One that has only read is dropped: that costs no wait.

@@ -71,6 +71,8 @@ pub enum ReasonCode {
     RuntimeUnavailable,
     Exception,
     Interrupted,
+    /// In a notebook that runs by itself: something before it failed.
+    Aborted,
 }
 
 impl ReasonCode {
@@ -95,6 +97,7 @@ impl ReasonCode {
             Self::RuntimeUnavailable => "runtime_unavailable",
             Self::Exception => "exception",
             Self::Interrupted => "interrupted",
+            Self::Aborted => "aborted",
         }
     }
 

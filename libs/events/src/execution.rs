@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use kiln_domain::{Ended, ExecutionId, InstanceId, Limits, SessionId, Start, Status, TenantId, WorkspaceId};
 use serde::{Deserialize, Serialize};
 
+use crate::Frame;
+
 /// Everything about an execution but its output.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExecutionRecord {
@@ -34,7 +36,7 @@ pub struct ExecutionRecord {
     pub isolation: Option<String>,
 }
 
-/// An attempt ended in its sandbox; all its output was published before this.
+/// An attempt ended in its sandbox; all its output but the last frames was published before this.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     pub execution_id: ExecutionId,
@@ -46,6 +48,9 @@ pub struct Finished {
     pub finished_at: Timestamp,
     /// Sequence number of the attempt's last output frame; 0 when there was none.
     pub last_seq: u32,
+    /// The last frames, not published before: the end takes them along. Of a short run they are all.
+    #[serde(default)]
+    pub last_frames: Vec<Frame>,
     pub start: Start,
     pub isolation: String,
 }

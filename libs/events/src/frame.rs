@@ -13,7 +13,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// One piece of an execution's story. `(execution, attempt, seq)` names it; it is published at least once.
+/// One piece of an execution's story. `(execution, attempt, seq)` names it; it is published at least once. A message is a
+/// list of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Frame {
     pub attempt: u32,

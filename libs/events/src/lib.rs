@@ -3,16 +3,19 @@
 //! Each payload has one version, named in its subject. A field may be added with a default;
 //! anything else is a new version.
 
+mod batch;
 mod control;
 mod envelope;
 mod execution;
 mod frame;
+mod notebook;
 mod session;
 pub mod subject;
 mod task;
 mod tenant;
 mod workspace;
 
+pub use batch::{BatchExecution, BatchRefusal, BatchSession, FinishSession, RunBatch, RunBatchReply};
 pub use control::{
     AWAIT_ENDED, AWAIT_LIVE, Administer, AdministerReply, AttemptSecrets, AwaitEnd, Cancel, CancelReply, Claim, ClaimReply,
     Delete, DeleteReply, Describe, DescribeReply, Heartbeat, HeartbeatReply, LiveAttempt, ResolveSecrets, ResolveSecretsReply,
@@ -22,6 +25,7 @@ pub use control::{
 pub use envelope::Envelope;
 pub use execution::{ExecutionRecord, Finished};
 pub use frame::{Frame, FrameBody, StdinChunk, Stored, Stream};
+pub use notebook::{CheckPlace, CheckPlaceReply};
 pub use session::{
     AskSession, AskSessionReply, CloseSession, LiveSession, OpenSession, OpenSessionReply, SessionEnded, SessionKnown,
     SessionOrder, SessionQuestion, TellSession,

@@ -23,6 +23,10 @@ pub struct Task {
     /// The session that it is to run in, on the executor that has it.
     #[serde(default)]
     pub session_id: Option<SessionId>,
+    /// The attempt is its executor's already, by a lease that goes on for longer than this. Whoever takes the message up
+    /// later claims the attempt as any other: the lease may have run out.
+    #[serde(default)]
+    pub granted_until: Option<Timestamp>,
 }
 
 /// Large payloads travel by the object store.

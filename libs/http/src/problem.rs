@@ -145,6 +145,10 @@ impl Problem {
         &self.detail
     }
 
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     pub(crate) fn document(&self, request_id: &str) -> ProblemDocument {
         ProblemDocument {
             kind: "about:blank".to_owned(),

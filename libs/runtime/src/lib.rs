@@ -7,5 +7,6 @@ pub mod outbox;
 mod service;
 pub mod serving;
 pub mod shutdown;
+pub mod vitals;
 
 pub use service::{Deps, Ready, Service, Task};

@@ -74,7 +74,8 @@ impl Addresses {
             "/executions" | "/runtimes" | "/limits" | "/admin/executors" | "/workspaces" | "/sessions" => &self.scheduler,
             _ if route.starts_with("/sessions/") => &self.scheduler,
             _ if route.starts_with("/workspaces/") => &self.executor,
-            _ if route.starts_with("/executions/") => &self.result,
+            "/notebooks" | "/scripts" => &self.result,
+            _ if ["/executions/", "/notebooks/", "/scripts/"].iter().any(|of| route.starts_with(of)) => &self.result,
             _ => &self.auth,
         };
         let at_root = ["/livez", "/readyz", "/docs", "/metrics", "/.well-known/", "/api/"];
@@ -193,6 +194,8 @@ mod tests {
         for (path, url) in [
             ("/executions?limit=2", "http://scheduler/api/v1/executions?limit=2"),
             ("/executions/7/events", "http://result/api/v1/executions/7/events"),
+            ("/notebooks?limit=2", "http://result/api/v1/notebooks?limit=2"),
+            ("/scripts/7/versions", "http://result/api/v1/scripts/7/versions"),
             ("/sessions/7/executions", "http://scheduler/api/v1/sessions/7/executions"),
             ("/workspaces?limit=2", "http://scheduler/api/v1/workspaces?limit=2"),
             ("/workspaces/7/files/a", "http://executor/api/v1/workspaces/7/files/a"),

@@ -4,6 +4,7 @@ mod count;
 mod dependencies;
 mod openapi;
 mod report;
+mod ship;
 mod step;
 mod test;
 mod web;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
   test [FILTER]        the whole check, as CI runs it; with FILTER only the tests whose name holds it
   web                  only the web app: types, unit tests, its committed build, and the app in a browser
+  ship                 only what is shipped beside the program: chart, dashboards, alerts, Terraform, workflows
   check-deps           the crates depend on each other only in the allowed direction
   openapi [--check]    writes the OpenAPI document of the code, or compares the committed one with it";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         ["test"] => Ok(test::run(None)),
         ["test", filter] => Ok(test::run(Some(filter))),
         ["web"] => Ok(test::run_web()),
+        ["ship"] => Ok(test::run_ship()),
         ["check-deps"] => dependencies::check().map(|()| true),
         ["openapi"] => openapi::write().map(|()| true),
         ["openapi", "--check"] => openapi::check().map(|()| true),

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::report::Report;
 use crate::step::{self, Outcome};
-use crate::{dependencies, openapi, root, target_directory, web};
+use crate::{dependencies, openapi, root, ship, target_directory, web};
 
 /// A build from nothing on two cores takes about ten minutes.
 const BUILD_WITHIN: Duration = Duration::from_mins(40);
@@ -54,6 +54,9 @@ pub fn run(filter: Option<&str>) -> bool {
     report.tests("end to end, all in one process", || test(&["--workspace", "--test", "api"]));
     report.tests("end to end, each service in its own process", || test(&["--workspace", "--test", "split"]));
     report.tests("under faults, with what the database and the bus hold", || test(&["--workspace", "--test", "faults"]));
+    if whole {
+        ship::check(&mut report, &servers);
+    }
     if whole && web::check(&mut report) {
         web::browse(&mut report, &servers);
     }
@@ -69,6 +72,18 @@ pub fn run_web() -> bool {
             Err(error) => {
                 report.check("Postgres and NATS for the tests", || Err(error));
             }
+        }
+    }
+    report.finish()
+}
+
+/// The shipped files alone, with the program as it was built last.
+pub fn run_ship() -> bool {
+    let mut report = Report::new();
+    match servers() {
+        Ok(servers) => ship::check(&mut report, &servers),
+        Err(error) => {
+            report.check("Postgres and NATS for the checks", || Err(error));
         }
     }
     report.finish()

@@ -8,7 +8,7 @@ use kiln_events::{Heartbeat, HeartbeatReply, subject};
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
-use crate::Executor;
+use crate::{Executor, measure};
 
 const EVERY: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -55,6 +55,8 @@ impl Executor {
     async fn call(&self) -> Result<(), kiln_bus::RequestError> {
         let running = self.live.claimed();
         let cpu_ms = self.live.cpu_ms(&running).await;
+        let sessions = self.sessions.live();
+        measure::holding(self.slots, running.len(), sessions.len());
         let call = Heartbeat {
             executor_id: self.id.clone(),
             instance: self.instance,
@@ -65,7 +67,7 @@ impl Executor {
             running,
             draining: self.shutdown.is_cancelled(),
             cpu_ms,
-            sessions: self.sessions.live(),
+            sessions,
         };
         let reply: HeartbeatReply = self.bus.request(&subject::control("scheduler", "heartbeat"), &call, DEADLINE).await?;
         for stop in reply.stop {

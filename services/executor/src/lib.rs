@@ -7,6 +7,7 @@ mod files;
 mod heartbeat;
 mod live;
 mod mask;
+mod measure;
 mod output;
 mod routes;
 pub mod runtimes;

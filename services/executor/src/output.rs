@@ -1,4 +1,4 @@
-//! An attempt's frames on their way to the bus: numbered, in order, each confirmed or sent again.
+//! An attempt's frames on their way to the bus: numbered, in order, gathered for a moment, each confirmed or sent again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,23 +7,31 @@ use jiff::Timestamp;
 use kiln_bus::{Ack, Bus, PublishError};
 use kiln_domain::{Ended, ReasonCode};
 use kiln_events::{Frame, FrameBody, Stream};
+use tokio::time::Instant;
 
 use crate::mask::Mask;
 
-/// Frames sent and not yet confirmed; further ones wait, and the program with them.
+/// Messages sent and not yet confirmed; further ones wait, and the program with them.
 const WINDOW: usize = 32;
-/// A frame that the bus has not taken for so long is given up, and the run with it: its lease has run out long since.
+/// A message that the bus has not taken for so long is given up, and the run with it: its lease has run out long since.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(2);
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 /// Largest frame in JSON, under the bus's own bound.
 const MAX_FRAME: usize = 7 << 20;
 
+/// How long a frame waits for company, or for the end, which takes it along: most runs end within that time, and their
+/// output is then no message of its own.
+const GATHER: Duration = Duration::from_millis(3);
+/// The same for the word that the attempt runs, which nobody waits for.
+const GATHER_STATUS: Duration = Duration::from_millis(10);
+/// Frames that are larger together wait for nothing.
+const GATHER_BYTES: usize = 16 << 10;
 /// What is kept of the last output, and told of its last line, in bytes and characters.
 const TAIL_BYTES: usize = 1024;
 const LINE_CHARACTERS: usize = 120;
 
 /// What could be the beginning of a masked secret is held back for so long after the last output.
-pub const HELD_AT_MOST: Duration = Duration::from_millis(50);
+const MASKED_AT_MOST: Duration = Duration::from_millis(50);
 
 /// The frames of one attempt.
 pub struct OutputPublisher {
@@ -31,7 +39,11 @@ pub struct OutputPublisher {
     subject: String,
     attempt: u32,
     mask: Mask,
+    mask_until: Option<Instant>,
     last_seq: u32,
+    gathered: Vec<Frame>,
+    gathered_bytes: usize,
+    gathered_until: Option<Instant>,
     /// The end of what was printed, without what is masked.
     tail: Vec<u8>,
     unconfirmed: VecDeque<(Vec<u8>, Option<Ack>)>,
@@ -44,20 +56,41 @@ pub struct OutputLost {
     source: PublishError,
 }
 
+/// What is left to tell with the end.
+pub struct LastFrames {
+    /// Number of the last frame.
+    pub last_seq: u32,
+    /// All others are published.
+    pub frames: Vec<Frame>,
+}
+
 impl OutputPublisher {
     pub fn new(bus: Bus, subject: String, attempt: u32, mask: Mask) -> Self {
-        Self { bus, subject, attempt, mask, last_seq: 0, tail: Vec::new(), unconfirmed: VecDeque::with_capacity(WINDOW) }
+        Self {
+            bus,
+            subject,
+            attempt,
+            mask,
+            mask_until: None,
+            last_seq: 0,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            gathered_until: None,
+            tail: Vec::new(),
+            unconfirmed: VecDeque::new(),
+        }
     }
 
-    /// Sends the next frame, without what is masked; waits only when too many are unconfirmed.
+    /// Takes the next frame, without what is masked; waits only when too many are unconfirmed.
     pub async fn send(&mut self, body: FrameBody) -> Result<(), OutputLost> {
         match body {
             FrameBody::Output { stream, data } if !self.mask.is_empty() => {
                 let data = self.mask.pass(stream, data);
+                self.mask_until = self.mask.holds().then(|| Instant::now() + MASKED_AT_MOST);
                 self.send_output(stream, data).await
             }
             FrameBody::Display { mut output } if !self.mask.is_empty() => {
-                self.let_go().await?;
+                self.unmask().await?;
                 self.mask.hide_in(&mut output);
                 self.send_frame(FrameBody::Display { output }).await
             }
@@ -68,13 +101,40 @@ impl OutputPublisher {
         }
     }
 
-    /// Whether output is held back, since it could be the beginning of a secret.
-    pub fn holds(&self) -> bool {
-        self.mask.holds()
+    /// Waits until something that is held is due, which may be never. Cancel-safe.
+    pub async fn due(&self) {
+        match self.mask_until.into_iter().chain(self.gathered_until).min() {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => std::future::pending().await,
+        }
     }
 
-    /// Sends what is held back.
-    pub async fn let_go(&mut self) -> Result<(), OutputLost> {
+    /// Sends what is due.
+    pub async fn send_due(&mut self) -> Result<(), OutputLost> {
+        let now = Instant::now();
+        if self.mask_until.is_some_and(|until| until <= now) {
+            self.unmask().await?;
+        }
+        if self.gathered_until.is_some_and(|until| until <= now) { self.publish().await } else { Ok(()) }
+    }
+
+    /// Gives the end of what is left; everything else is confirmed. A run that was ended is told with its last line.
+    pub async fn finish(mut self, ended: &mut Ended) -> Result<LastFrames, OutputLost> {
+        self.unmask().await?;
+        if let Some(reason) = ended.reason.as_mut().filter(|reason| is_cut_short(reason.code))
+            && let Some(line) = last_line(&self.tail)
+        {
+            reason.message = format!("{} Last line printed: {line}", reason.message);
+        }
+        while !self.unconfirmed.is_empty() {
+            self.confirm_oldest().await?;
+        }
+        Ok(LastFrames { last_seq: self.last_seq, frames: self.gathered })
+    }
+
+    /// Lets go of what is held back.
+    async fn unmask(&mut self) -> Result<(), OutputLost> {
+        self.mask_until = None;
         for stream in [Stream::Stdout, Stream::Stderr] {
             let data = self.mask.let_go(stream);
             self.send_output(stream, data).await?;
@@ -91,35 +151,43 @@ impl OutputPublisher {
             self.tail.extend_from_slice(data.get(data.len().saturating_sub(TAIL_BYTES)..).unwrap_or_default());
             self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
         }
-        let frame = Frame { attempt: self.attempt, seq: self.last_seq + 1, at: Timestamp::now(), body };
-        let bytes = match serde_json::to_vec(&frame) {
-            Ok(bytes) if bytes.len() <= MAX_FRAME => bytes,
-            Ok(_) | Err(_) => {
-                tracing::warn!("a display was too large for the bus and is left out");
-                return Ok(());
-            }
+        let (bytes, patience) = match &body {
+            FrameBody::Output { data, .. } => (data.len() / 3 * 4, GATHER),
+            FrameBody::Display { output } => (output.to_string().len(), GATHER),
+            FrameBody::Status { waiting_for_input: Some(_), .. } => (0, GATHER),
+            FrameBody::Status { .. } | FrameBody::Ended { .. } => (0, GATHER_STATUS),
         };
+        if bytes > MAX_FRAME {
+            tracing::warn!("a display was too large for the bus and is left out");
+            return Ok(());
+        }
+        if self.gathered_bytes + bytes > GATHER_BYTES && !self.gathered.is_empty() {
+            self.publish().await?;
+        }
+        let now = Instant::now();
+        self.last_seq += 1;
+        metrics::counter!("kiln_executor_output_bytes_total").increment(bytes as u64);
+        self.gathered.push(Frame { attempt: self.attempt, seq: self.last_seq, at: Timestamp::now(), body });
+        self.gathered_bytes += bytes;
+        let until = now + patience;
+        self.gathered_until = Some(self.gathered_until.map_or(until, |earlier| earlier.min(until)));
+        if self.gathered_bytes > GATHER_BYTES { self.publish().await } else { Ok(()) }
+    }
+
+    /// Sends what has been gathered as one message.
+    async fn publish(&mut self) -> Result<(), OutputLost> {
+        (self.gathered_until, self.gathered_bytes) = (None, 0);
+        let frames = std::mem::take(&mut self.gathered);
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&frames).map_err(|error| OutputLost { source: error.into() })?;
         while self.unconfirmed.len() >= WINDOW {
             self.confirm_oldest().await?;
         }
-        self.last_seq += 1;
         let ack = self.bus.publish_later(&self.subject, None, bytes.clone()).await.ok();
         self.unconfirmed.push_back((bytes, ack));
         Ok(())
-    }
-
-    /// Waits until every frame is confirmed; gives the number of the last. A run that was ended is told with its last line.
-    pub async fn finish(mut self, ended: &mut Ended) -> Result<u32, OutputLost> {
-        self.let_go().await?;
-        if let Some(reason) = ended.reason.as_mut().filter(|reason| is_cut_short(reason.code))
-            && let Some(line) = last_line(&self.tail)
-        {
-            reason.message = format!("{} Last line printed: {line}", reason.message);
-        }
-        while !self.unconfirmed.is_empty() {
-            self.confirm_oldest().await?;
-        }
-        Ok(self.last_seq)
     }
 
     /// A frame sent twice is stored once, by its number, so sending again is safe.
@@ -130,7 +198,7 @@ impl OutputPublisher {
         {
             return Ok(());
         }
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             let sent = async { self.bus.publish_later(&self.subject, None, bytes.clone()).await?.confirmed().await };
             match sent.await {

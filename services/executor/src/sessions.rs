@@ -16,7 +16,7 @@ use kiln_runtime::Task;
 use tokio::sync::mpsc;
 
 use crate::mask::Mask;
-use crate::output::{OutputLost, OutputPublisher};
+use crate::output::{LastFrames, OutputLost, OutputPublisher};
 use crate::sandbox::{
     AskError, CellReport, Question, QuestionKind, Session, SessionControl, SessionEvent, SessionSpec, WorkspaceUse,
 };
@@ -291,6 +291,7 @@ impl Executor {
             started_at: end.started_at,
             finished_at: end.finished_at,
             last_seq: 0,
+            last_frames: Vec::new(),
             start: end.start,
             isolation: end.isolation,
         };
@@ -349,14 +350,17 @@ impl Executor {
         }
     }
 
-    /// Claims a cell, runs it and reports its end. False when the session is over.
+    /// Claims a cell unless it is granted, runs it and reports its end. False when the session is over.
     async fn cell(&self, task: CellTask, session: &mut Session, isolation: &str) -> bool {
         let CellTask { attempt, payload, live, message } = task;
         let Some(entry) = self.live.enter(live) else {
             acknowledge(&message, AckKind::Nak(Some(RETRY_AFTER))).await;
             return true;
         };
-        if !self.granted(live, &message, &entry).await {
+        if attempt.granted_until.is_some_and(|until| Timestamp::now() < until) {
+            entry.claimed();
+            acknowledge(&message, AckKind::Ack).await;
+        } else if !self.granted(live, &message, &entry).await {
             return true;
         }
         entry.started(session.control.clone().into());
@@ -366,11 +370,11 @@ impl Executor {
         let stored = match ran {
             Ok((mut report, is_over)) => {
                 let finished = output.finish(&mut report.ended).await;
-                finished.map(|last_seq| (report, is_over, last_seq))
+                finished.map(|last| (report, is_over, last))
             }
             Err(lost) => Err(lost),
         };
-        let (report, is_over, last_seq) = match stored {
+        let (report, is_over, LastFrames { last_seq, frames: last_frames }) = match stored {
             Ok(stored) => stored,
             Err(error) => {
                 // Without its output the cell counts for nothing; the lease runs out and the scheduler decides.
@@ -387,6 +391,7 @@ impl Executor {
             started_at: report.started_at,
             finished_at: report.finished_at,
             last_seq,
+            last_frames,
             start: Start::Warm,
             isolation: isolation.to_owned(),
         };
@@ -418,6 +423,10 @@ impl Executor {
             let event = tokio::select! {
                 event = session.events.recv() => event,
                 () = &mut input => continue,
+                () = output.due() => {
+                    output.send_due().await?;
+                    continue;
+                }
             };
             match event {
                 Some(SessionEvent::Output { stream, bytes }) => {

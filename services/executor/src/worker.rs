@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 
 use crate::live::LiveEntry;
 use crate::mask::Mask;
-use crate::output::{HELD_AT_MOST, OutputLost, OutputPublisher};
+use crate::output::{LastFrames, OutputLost, OutputPublisher};
 use crate::sandbox::{InputFile, Ready, RunEnd, RunEvent, RunSpec, SandboxError, Stream, WorkspaceUse};
 use crate::workspaces::{OpenError, Opened};
-use crate::{Executor, files, stdin};
+use crate::{Executor, files, measure, stdin};
 
 /// How long an idle worker's pull waits at the bus.
 pub const PULL_WAIT: Duration = Duration::from_secs(30);
@@ -35,6 +35,8 @@ const CLAIM_DEADLINE: Duration = Duration::from_secs(2);
 const CLAIM_TRIES: u32 = 3;
 const SECRETS_DEADLINE: Duration = Duration::from_secs(8);
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a scheduler may take to store an end.
+const REPORT_DEADLINE: Duration = Duration::from_secs(2);
 const REPORT_RETRY: Duration = Duration::from_millis(500);
 const REPORT_TRIES: u32 = 240;
 
@@ -228,8 +230,8 @@ impl Executor {
         if let Some(Opened { record, workspace }) = workspace {
             self.workspaces.report(tenant, record.id, &workspace).await;
         }
-        let last_seq = match output.finish(&mut end.ended).await {
-            Ok(last_seq) => last_seq,
+        let LastFrames { last_seq, frames: last_frames } = match output.finish(&mut end.ended).await {
+            Ok(last) => last,
             Err(error) => {
                 tracing::error!(%error, execution = %attempt.execution_id, "run given up");
                 return;
@@ -244,6 +246,7 @@ impl Executor {
             started_at: end.started_at,
             finished_at: end.finished_at,
             last_seq,
+            last_frames,
             start: end.start,
             isolation: end.isolation,
         };
@@ -281,8 +284,8 @@ impl Executor {
             let event = tokio::select! {
                 event = run.events.recv() => event,
                 () = &mut input => continue,
-                () = tokio::time::sleep(HELD_AT_MOST), if output.holds() => {
-                    output.let_go().await?;
+                () = output.due() => {
+                    output.send_due().await?;
                     continue;
                 }
             };
@@ -377,8 +380,14 @@ impl Executor {
         }
     }
 
-    /// Says how the attempt ended, until the bus has taken it; its id makes a repeat harmless.
+    /// Says how the attempt ended: to a scheduler that answers once it has it stored, else to the bus, until that has taken
+    /// it. Its fence makes a repeat harmless.
     pub async fn report(&self, finished: Envelope<Finished>) {
+        measure::finished(&finished.payload);
+        match self.bus.request(&subject::control("scheduler", "finished"), &finished, REPORT_DEADLINE).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "no scheduler has taken the end of a run; it goes to the bus"),
+        }
         for _ in 0..REPORT_TRIES {
             match self.bus.publish(subject::EXECUTION_FINISHED, Some(finished.id), &finished).await {
                 Ok(()) => return,

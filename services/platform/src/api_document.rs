@@ -117,6 +117,31 @@ mod tests {
         }
     }
 
+    /// The chart's Ingress splits the API by path; each service must get what it serves.
+    #[test]
+    fn the_chart_leads_every_route_to_its_service() {
+        let routes: serde_json::Value = serde_json::from_str(include_str!("../../../helm/kiln/files/routes.json")).unwrap();
+        let leads_to = |path: &str| {
+            let found = routes.as_object().unwrap().iter().flat_map(|(service, routes)| {
+                routes.as_array().unwrap().iter().filter_map(move |route| {
+                    let (prefix, exact) = (route["path"].as_str().unwrap(), route["match"] == "Exact");
+                    let below = path.strip_prefix(prefix.trim_end_matches('/'));
+                    let fits =
+                        if exact { path == prefix } else { below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) };
+                    fits.then(|| (exact, prefix.len(), service.clone()))
+                })
+            });
+            found.max().unwrap().2
+        };
+        for (service, document) in ["auth", "scheduler", "result", "executor"].into_iter().zip(services()) {
+            for path in document.paths.paths.keys() {
+                assert_eq!(leads_to(path), service, "{path}: helm/kiln/files/routes.json");
+            }
+        }
+        assert_eq!(leads_to("/"), "web");
+        assert_eq!(leads_to("/runs/1"), "web");
+    }
+
     #[test]
     fn names_of_operations_have_one_form() {
         assert_eq!(["me", "list_api_keys", "getExecution"].map(camel_case), ["me", "listApiKeys", "getExecution"]);

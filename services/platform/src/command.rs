@@ -16,6 +16,7 @@ use crate::up::down::Down;
 use crate::up::reset::Reset;
 use crate::up::status::Status;
 use crate::up::{ExecChild, Up};
+use crate::wait::Wait;
 use crate::{api_document, client, migrate, up};
 
 /// Runs other people's Python, safely and at once.
@@ -42,6 +43,11 @@ enum Command {
     },
     /// Gets the servers that `kiln up` needs, where they are missing, and prints where they are, as variables
     Fetch,
+    Wait(Wait),
+    /// Prints the accounts that an external NATS must have, with what each may publish and subscribe to
+    NatsConfig,
+    /// Prints the table of all metrics
+    Metrics,
     Admin(Admin),
     /// Prints the OpenAPI document
     Openapi,
@@ -85,6 +91,9 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fetch => up::fetch()?,
         Command::Client(command) => return Box::pin(client::run(command)).await,
         Command::Admin(admin) => return Box::pin(admin.run()).await,
+        Command::Wait(wait) => wait.run().await?,
+        Command::NatsConfig => say(&up::nats_config()?),
+        Command::Metrics => say(kiln_runtime::metrics::table().trim_end()),
         Command::Openapi => say(&api_document::text()?),
         Command::ExecChild(child) => return child.run().map(|never| match never {}),
     }

@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod target;
 mod up;
+mod wait;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use kiln_bus::Bus;
 use kiln_db::Database;
 use kiln_http::Edge;
 use kiln_runtime::serving::{ServeOptions, serve};
-use kiln_runtime::{Deps, Service, Task};
+use kiln_runtime::{Deps, Service, Task, vitals};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -63,7 +63,9 @@ impl Process {
             process.buses.push(bus.clone());
             let deps = Deps { database, bus, shutdown: shutdown.clone() };
             let service = build_service(*target, settings, &deps).await;
-            process.services.push(service.with_context(|| format!("{target} cannot start"))?);
+            let mut service = service.with_context(|| format!("{target} cannot start"))?;
+            service.tasks.push(vitals_task(target.name(), deps));
+            process.services.push(service);
         }
         Ok(process)
     }
@@ -79,7 +81,7 @@ impl Process {
         let mut tasks = JoinSet::new();
         let mut routes = Vec::new();
         for service in self.services {
-            routes.push(service.routes);
+            routes.push(kiln_http::measured(service.routes, service.name));
             for Task { name, run } in service.tasks {
                 let label = format!("{}/{name}", service.name);
                 tasks.spawn(async move { (label, run.await) });
@@ -125,6 +127,14 @@ async fn build_service(target: Target, settings: &Settings, deps: &Deps) -> anyh
         Target::Result => kiln_result::build(settings.result.clone(), deps).await,
         Target::Web => Ok(kiln_web::service()),
     }
+}
+
+/// Looks at the service's connections until the end.
+fn vitals_task(service: &'static str, deps: Deps) -> Task {
+    Task::new("vitals", async move {
+        vitals::watch(service, deps.database, deps.bus, deps.shutdown).await;
+        Ok(())
+    })
 }
 
 type Ended = Result<(String, anyhow::Result<()>), tokio::task::JoinError>;

@@ -59,7 +59,7 @@ pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
 
 /// Installs the metrics recorder and keeps it small until `shutdown`.
 pub fn metrics_router(shutdown: &CancellationToken) -> anyhow::Result<Router> {
-    let handle = metrics::install().context("metrics")?;
+    let handle = metrics::install(env!("CARGO_PKG_VERSION")).context("metrics")?;
     tokio::spawn(metrics::upkeep(handle.clone(), shutdown.clone()));
     Ok(metrics::router(handle))
 }

@@ -12,8 +12,20 @@ use serde::Deserialize;
 use crate::target::Target;
 
 /// `KILN_*` variables that are no settings of the services.
-const RESERVED: [&str; 11] =
-    ["config", "log", "log_format", "pg_bin", "nats_server", "data", "bin", "server", "api_key", "mail_dir", "test_mode"];
+const RESERVED: [&str; 12] = [
+    "config",
+    "log",
+    "log_format",
+    "pg_bin",
+    "nats_server",
+    "prometheus",
+    "data",
+    "bin",
+    "server",
+    "api_key",
+    "mail_dir",
+    "test_mode",
+];
 
 /// All settings, with their defaults.
 #[derive(Debug, Deserialize)]

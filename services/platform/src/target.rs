@@ -27,6 +27,11 @@ impl Target {
             Self::Web => "web",
         }
     }
+
+    /// Whether it speaks over NATS: all but the web app.
+    pub fn has_bus(self) -> bool {
+        self != Self::Web
+    }
 }
 
 impl fmt::Display for Target {

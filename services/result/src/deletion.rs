@@ -11,7 +11,7 @@ use kiln_events::{Delete, Envelope, TenantPurged, subject};
 use kiln_runtime::Task;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Results, store};
+use crate::{Results, library, store};
 
 /// How often, and how many times, the deletions of a tenant's executions are waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -52,10 +52,14 @@ async fn purge(results: &Results, batch: Vec<Delivery<Envelope<TenantPurged>>>) 
         // What is not stored yet never will be.
         let messages = results.bus.forget_output(tenant).await?;
         store::forget_tenant(&mut tx, tenant).await?;
+        let kept = library::forget_tenant(&mut tx, tenant).await?;
         tx.commit().await?;
         let executions = delivery.payload.payload.removed.get("executions").copied().unwrap_or_default();
-        let removed =
-            BTreeMap::from([("outputs_of_executions".to_owned(), executions), ("output_messages".to_owned(), messages)]);
+        let removed = BTreeMap::from([
+            ("outputs_of_executions".to_owned(), executions),
+            ("output_messages".to_owned(), messages),
+            ("notebooks_and_scripts".to_owned(), kept),
+        ]);
         let purged = TenantPurged { service: "result".to_owned(), removed };
         let purged = Envelope::new(tenant, Timestamp::now(), purged);
         results.bus.publish(&subject::tenant_purged("result"), Some(purged.id), &purged).await?;

@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Results;
 use crate::document::Output;
+use crate::run;
 use crate::store::{self, Kind, NewFrame};
 
 const ACK_WAIT: Duration = Duration::from_secs(30);
-/// An end waits this often for frames that another process has still to store, and so long each time.
-const MAX_DELIVER: i64 = 60;
+/// An end waits this often for frames that another process has still to store, and so long each time: together twice as long
+/// as it takes until what a process had taken when it died is delivered again.
+const MAX_DELIVER: i64 = 240;
 const WAIT_FOR_FRAMES: Duration = Duration::from_millis(250);
 /// How long a frame that nobody waits for is kept for more to come. A reader at another replica sees it so much later.
 const GATHER: Duration = Duration::from_millis(20);
@@ -28,27 +30,29 @@ pub fn task(results: &Arc<Results>, shutdown: CancellationToken) -> Task {
     let results = Arc::clone(results);
     Task::new("result-ingest", async move {
         let consumer = results.bus.consumer(subject::OUTPUT, "result-ingest", subject::ALL_OUTPUT, ACK_WAIT, MAX_DELIVER).await?;
-        consumer.run_gathered(shutdown, |frame| patience(&results, frame), |batch| store_batch(&results, batch)).await
+        consumer
+            .run_gathered(shutdown, |frames: &Vec<Frame>| patience(&results, frames), |batch| store_batch(&results, batch))
+            .await
     })
 }
 
 /// While somebody reads along, and at an end, at once. Most runs end within the time that the others may wait, and are
 /// then one transaction.
-fn patience(results: &Results, frame: &Frame) -> Duration {
-    let ends = matches!(frame.body, FrameBody::Ended { .. });
+fn patience(results: &Results, frames: &[Frame]) -> Duration {
+    let ends = frames.iter().any(|frame| matches!(frame.body, FrameBody::Ended { .. }));
     if ends || results.streams.is_any_open() { Duration::ZERO } else { GATHER }
 }
 
 /// An execution by its subject.
 type Key = (TenantId, ExecutionId);
 
-/// What one message is.
+/// What one frame is.
 enum Piece {
     Frame(NewFrame),
     End { record: Box<ExecutionRecord>, last_seq: Option<u32> },
 }
 
-async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::Result<Vec<Outcome>> {
+async fn store_batch(results: &Results, batch: Vec<Delivery<Vec<Frame>>>) -> anyhow::Result<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut frames = Vec::new();
     let mut ends = Vec::new();
@@ -56,17 +60,20 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     let mut notices: BTreeMap<Key, Stored> = BTreeMap::new();
     for (at, delivery) in batch.into_iter().enumerate() {
         let delivered = delivery.delivered;
-        let Some(((tenant, execution), attempt, seq, piece)) = parse(delivery) else {
-            tracing::error!("an output frame does not fit its subject; rejected");
+        let Some((key, pieces)) = parse(delivery) else {
+            tracing::error!("output frames do not fit their subject; rejected");
             outcomes.push(Outcome::Reject);
             continue;
         };
-        let newest = attempts.entry(execution).or_insert((tenant, attempt));
-        newest.1 = newest.1.max(attempt);
-        notices.insert((tenant, execution), Stored { attempt: attempt.unsigned_abs(), seq, ended: false });
-        match piece {
-            Piece::Frame(frame) => frames.push(frame),
-            Piece::End { record, last_seq } => ends.push((at, delivered, record, last_seq)),
+        let (tenant, execution) = key;
+        for (attempt, seq, piece) in pieces {
+            let newest = attempts.entry(execution).or_insert((tenant, attempt));
+            newest.1 = newest.1.max(attempt);
+            notices.insert(key, Stored { attempt: attempt.unsigned_abs(), seq, ended: false });
+            match piece {
+                Piece::Frame(frame) => frames.push(frame),
+                Piece::End { record, last_seq } => ends.push((at, delivered, record, last_seq)),
+            }
         }
         outcomes.push(Outcome::Done);
     }
@@ -92,6 +99,7 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
 
     let interactive: Vec<ExecutionId> =
         ended.iter().filter(|(record, _)| record.interactive).map(|(record, _)| record.id).collect();
+    let of_notebooks = ended.iter().any(|(record, _)| record.labels.contains_key(run::NOTEBOOK_LABEL));
     for (record, last_seq) in ended {
         let key = (record.tenant_id, record.id);
         if let Some(document) = whole_document(&frames, *record, last_seq) {
@@ -100,6 +108,9 @@ async fn store_batch(results: &Results, batch: Vec<Delivery<Frame>>) -> anyhow::
     }
     for ((tenant, execution), notice) in notices {
         results.tell_watchers(tenant, execution, notice).await;
+    }
+    if of_notebooks {
+        results.runs.wake.notify_one();
     }
     for execution in interactive {
         results.forget_stdin(execution).await;
@@ -126,13 +137,18 @@ fn whole_document(frames: &[NewFrame], record: ExecutionRecord, last_seq: Option
 }
 
 /// The subject says whose it is; a body that contradicts it is refused.
-fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
+fn parse(delivery: Delivery<Vec<Frame>>) -> Option<(Key, Vec<(i32, u32, Piece)>)> {
     let mut parts = delivery.subject.rsplit('.');
     let execution: ExecutionId = parts.next()?.parse().ok()?;
     let tenant: TenantId = parts.next()?.parse().ok()?;
-    let frame = delivery.payload;
+    let key = (tenant, execution);
+    delivery.payload.into_iter().map(|frame| piece(key, frame)).collect::<Option<Vec<_>>>().map(|pieces| (key, pieces))
+}
+
+/// A frame with its attempt and number; none when it cannot be one of this execution.
+fn piece((tenant, execution): Key, frame: Frame) -> Option<(i32, u32, Piece)> {
     let attempt = i32::try_from(frame.attempt).ok()?;
-    let piece = |kind, body| -> Option<Piece> {
+    let new = |kind, body| -> Option<Piece> {
         let seq = i32::try_from(frame.seq).ok().filter(|seq| *seq > 0)?;
         Some(Piece::Frame(NewFrame { execution, tenant, attempt, seq, kind, body }))
     };
@@ -142,11 +158,11 @@ fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
                 Some(waiting) => serde_json::json!({ "status": status, "waiting_for_input": waiting }),
                 None => serde_json::json!({ "status": status }),
             };
-            piece(Kind::Status, body.to_string().into_bytes())?
+            new(Kind::Status, body.to_string().into_bytes())?
         }
-        FrameBody::Output { stream: Stream::Stdout, data } => piece(Kind::Stdout, data)?,
-        FrameBody::Output { stream: Stream::Stderr, data } => piece(Kind::Stderr, data)?,
-        FrameBody::Display { output } => piece(Kind::Display, output.to_string().into_bytes())?,
+        FrameBody::Output { stream: Stream::Stdout, data } => new(Kind::Stdout, data)?,
+        FrameBody::Output { stream: Stream::Stderr, data } => new(Kind::Stderr, data)?,
+        FrameBody::Display { output } => new(Kind::Display, output.to_string().into_bytes())?,
         FrameBody::Ended { record, last_seq } => {
             if record.id != execution || record.tenant_id != tenant || record.attempt != frame.attempt {
                 return None;
@@ -154,7 +170,7 @@ fn parse(delivery: Delivery<Frame>) -> Option<(Key, i32, u32, Piece)> {
             Piece::End { record, last_seq }
         }
     };
-    Some(((tenant, execution), attempt, frame.seq, piece))
+    Some((attempt, frame.seq, piece))
 }
 
 async fn store_end(

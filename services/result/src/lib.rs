@@ -1,4 +1,5 @@
-//! The result service: stores what executions print, display and leave, and serves it, live or afterwards.
+//! The result service: stores what executions print, display and leave, and serves it, live or afterwards; and keeps
+//! notebooks and scripts.
 //!
 //! Each execution has one story: frames 1, 2, 3 … of one attempt and then its end, all on one subject of the bus. The story
 //! is stored in Postgres as it comes; every reader reads from there, so whoever reads when sees the same.
@@ -8,8 +9,11 @@ mod deletion;
 mod document;
 mod ends;
 mod ingest;
+mod library;
+mod notebook;
 mod outputs;
 mod routes;
+mod run;
 mod scheduler;
 mod store;
 mod story;
@@ -29,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use ends::Ends;
 pub use routes::api;
+use run::Runs;
 use streams::StreamSlots;
 
 /// The result service's settings, with their defaults.
@@ -39,11 +44,17 @@ pub struct Config {
     pub streams_per_user: usize,
     /// Whole executions put together in memory at the same time; each may be some 128 MiB.
     pub max_documents: usize,
+    /// Largest notebook, as it is stored.
+    pub notebook_bytes: usize,
+    /// Notebooks and scripts of one tenant, with all their versions.
+    pub library_bytes: u64,
+    /// Requests with a body over 1 MiB that are read at the same time; their memory is the bound.
+    pub max_large_bodies: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { streams_per_user: 100, max_documents: 16 }
+        Self { streams_per_user: 100, max_documents: 16, notebook_bytes: 32 << 20, library_bytes: 2 << 30, max_large_bodies: 4 }
     }
 }
 
@@ -54,7 +65,11 @@ pub(crate) struct Results {
     verifier: Verifier,
     streams: StreamSlots,
     ends: Ends,
+    runs: Runs,
     documents: Semaphore,
+    notebook_bytes: usize,
+    library_bytes: u64,
+    large_bodies: Arc<Semaphore>,
     /// Streams end, so that clients reconnect elsewhere, when the process must stop.
     shutdown: CancellationToken,
     /// Requests that go on after their client has left.
@@ -72,7 +87,11 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         verifier: verifier.clone(),
         streams: StreamSlots::new(config.streams_per_user),
         ends: Ends::default(),
+        runs: Runs::default(),
         documents: Semaphore::new(config.max_documents),
+        notebook_bytes: config.notebook_bytes,
+        library_bytes: config.library_bytes,
+        large_bodies: Arc::new(Semaphore::new(config.max_large_bodies)),
         shutdown: deps.shutdown.clone(),
         requests: TaskTracker::new(),
     });
@@ -83,6 +102,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         deletion::task(&results, shutdown()),
         deletion::purge_task(&results, shutdown()),
         control::task(&results, shutdown()),
+        run::task(&results, shutdown()),
     ];
     let ready = {
         let results = Arc::clone(&results);

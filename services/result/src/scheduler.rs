@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kiln_domain::{ExecutionId, TenantId};
 use kiln_events::{
-    Cancel, CancelReply, Delete, DeleteReply, Describe, DescribeReply, ExecutionRecord, Retry, RetryReply, Why, WhyReply, subject,
+    Cancel, CancelReply, CheckPlace, CheckPlaceReply, Delete, DeleteReply, Describe, DescribeReply, ExecutionRecord, Retry,
+    RetryReply, Why, WhyReply, subject,
 };
 use kiln_http::Problem;
 use serde::Serialize;
@@ -36,7 +37,21 @@ impl Results {
         self.ask("why", &Why { tenant_id, execution_id }).await
     }
 
+    pub async fn ask_check_place(&self, check: &CheckPlace) -> Result<CheckPlaceReply, Problem> {
+        self.ask("check_place", check).await
+    }
+
     async fn ask<Q: Serialize, A: DeserializeOwned>(&self, verb: &str, query: &Q) -> Result<A, Problem> {
-        Ok(self.bus.request(&subject::control("scheduler", verb), query, DEADLINE).await?)
+        self.ask_within(verb, query, DEADLINE).await
+    }
+
+    /// For what takes the scheduler longer.
+    pub async fn ask_within<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        verb: &str,
+        query: &Q,
+        deadline: Duration,
+    ) -> Result<A, Problem> {
+        Ok(self.bus.request(&subject::control("scheduler", verb), query, deadline).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! Taking an execution in: quota, reservation, row and, when it may start at once, its first attempt, in one transaction.
 
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -8,10 +9,10 @@ use kiln_domain::LimitError;
 use kiln_events::{ExecutionRecord, Payload, Task, subject};
 use kiln_http::{FieldError, Hold, Problem, Standing};
 
-use crate::admission::{Admitted, Ceilings, Quota, Refusal, admit};
+use crate::admission::{Admitted, Quota, Refusal, admit};
 use crate::routes::NO_WORKSPACE;
-use crate::store::{self, NewExecution, StoredPayload};
-use crate::{Scheduler, dispatcher};
+use crate::store::{self, Begun, NewExecution, StoredPayload};
+use crate::{Scheduler, dispatcher, measure};
 
 /// Larger payloads go to the object store.
 const MAX_INLINE_PAYLOAD: usize = 256 * 1024;
@@ -42,6 +43,7 @@ impl Scheduler {
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
         let accepted = self.accept_in_transaction(&mut new, &payload, hold).await;
+        measure::accepted(accepted.as_ref().err());
         if let (Err(_), StoredPayload::Object(name)) = (&accepted, &payload)
             && let Err(error) = self.bus.delete_object(name).await
         {
@@ -56,15 +58,8 @@ impl Scheduler {
         payload: &StoredPayload,
         hold: Option<&Hold>,
     ) -> Result<(ExecutionRecord, Standing), Problem> {
-        let defaults = Quota {
-            max_concurrent: self.config.max_concurrent,
-            max_queued: self.config.max_queued,
-            executions_per_minute: self.config.executions_per_minute,
-            cpu_ms_per_day: self.config.cpu_ms_per_day,
-            ceilings: Ceilings::default(),
-        };
         let mut tx = self.database.tenant(new.tenant).await?;
-        let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
+        let (load, quota) = store::lock_tenant(&mut tx, self.config.quota()).await?;
         if let Some(workspace) = new.workspace_id
             && !store::hold_workspace(&mut tx, workspace).await?
         {
@@ -81,11 +76,17 @@ impl Scheduler {
             None => self.fleet.can_start(&new.runtime, Instant::now()),
         };
         let dispatched = admitted.may_start && has_room;
-        store::insert(&mut tx, new, payload, admitted, dispatched).await.map_err(Problem::internal)?;
+        let begun = match &place {
+            _ if !dispatched => Begun::Waits,
+            None => Begun::Dispatched,
+            Some(place) => Begun::Granted { place, lease_ms: self.config.lease_ms },
+        };
+        store::insert(&mut tx, new, payload, admitted, &begun).await.map_err(Problem::internal)?;
         let mut messages = Vec::new();
         if dispatched {
             let executor = place.as_ref().map(|place| place.executor_id.as_str());
-            messages.push(dispatcher::message(new.tenant, executor, &first_attempt(new, payload)).map_err(Problem::internal)?);
+            let task = first_attempt(new, payload, &begun);
+            messages.push(dispatcher::message(new.tenant, executor, &task).map_err(Problem::internal)?);
             self.relay.add(&mut tx, &messages).await?;
         }
         if let Some(hold) = hold {
@@ -96,13 +97,20 @@ impl Scheduler {
             self.fleet.changed(1);
             self.relay.send(messages);
         } else {
+            self.may_wait.store(true, Ordering::Relaxed);
             self.wake.notify_one();
         }
         Ok((new.record(), standing(quota, admitted, new.created_at)))
     }
 }
 
-fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
+/// The attempt that is made with the execution itself.
+pub fn first_attempt(new: &NewExecution, payload: &StoredPayload, begun: &Begun<'_>) -> Task {
+    // Half of the lease is left for messages that are late and clocks that do not agree.
+    let granted_until = match begun {
+        Begun::Granted { lease_ms, .. } => Some(new.created_at + Duration::from_millis(lease_ms / 2)),
+        Begun::Waits | Begun::Dispatched => None,
+    };
     Task {
         execution_id: new.id,
         attempt: 1,
@@ -114,6 +122,7 @@ fn first_attempt(new: &NewExecution, payload: &StoredPayload) -> Task {
         payload: payload.clone().source(),
         has_secrets: !new.secrets.is_empty(),
         session_id: new.session_id,
+        granted_until,
     }
 }
 

@@ -3,6 +3,8 @@
 use kiln_domain::{LimitRange, Limits};
 use serde::{Deserialize, Serialize};
 
+use crate::admission::{Ceilings, Quota};
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -59,6 +61,17 @@ impl Config {
             limits.memory_bytes *= 2;
         }
         limits
+    }
+
+    /// What a tenant may hold that has no quota of its own.
+    pub(crate) fn quota(&self) -> Quota {
+        Quota {
+            max_concurrent: self.max_concurrent,
+            max_queued: self.max_queued,
+            executions_per_minute: self.executions_per_minute,
+            cpu_ms_per_day: self.cpu_ms_per_day,
+            ceilings: Ceilings::default(),
+        }
     }
 
     pub(crate) const fn range() -> LimitRange {

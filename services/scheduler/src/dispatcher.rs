@@ -1,6 +1,7 @@
 //! The dispatcher: when there is capacity, chooses fairly among what waits and makes the attempts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -55,8 +56,14 @@ async fn dispatch(scheduler: &Scheduler, order: &mut RoundRobin<TenantId>) -> an
     let mut tx = scheduler.database.system().await?;
     let waiting = store::waiting(&mut tx, &runtimes, config.max_concurrent, config.cpu_ms_per_day, capacity).await?;
     if waiting.is_empty() {
+        // What is accepted from here on says so itself.
+        scheduler.may_wait.store(false, Ordering::Relaxed);
+        if store::any_queued(&mut tx).await? {
+            scheduler.may_wait.store(true, Ordering::Relaxed);
+        }
         return Ok(0);
     }
+    scheduler.may_wait.store(true, Ordering::Relaxed);
     let chosen = order.choose(waiting, capacity);
     let mut tenants: Vec<TenantId> = chosen.iter().map(|(tenant, _)| *tenant).collect();
     tenants.sort_unstable();

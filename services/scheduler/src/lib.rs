@@ -5,12 +5,14 @@
 
 mod accept;
 mod admission;
+mod batches;
 mod config;
 mod control;
 mod dispatcher;
 mod fairness;
 mod finisher;
 mod fleet;
+mod measure;
 mod purge;
 mod reconciler;
 mod routes;
@@ -22,6 +24,7 @@ mod tenants;
 mod workspaces;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use kiln_bus::Bus;
@@ -48,9 +51,15 @@ pub(crate) struct Scheduler {
     runtimes: Runtimes,
     /// Something may be dispatched: an execution came in, capacity came free, an executor called.
     wake: Notify,
+    /// Something may be queued, so that capacity which comes free is of use.
+    may_wait: AtomicBool,
+    /// An execution that others may be behind has failed.
+    batch_failed: Notify,
     verifier: Verifier,
     /// Requests that go on after their client has left.
     requests: TaskTracker,
+    /// The way for executors' reports to the finisher.
+    reports: finisher::Reports,
 }
 
 /// Builds the service; nothing is answered before the process serves its routes and tasks.
@@ -59,6 +68,7 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
     let (relay, relay_task) = Relay::new(database.clone(), deps.bus.clone(), deps.shutdown.clone());
     let verifier = Verifier::new(deps.bus.clone());
     let runtimes = Runtimes::load(&database).await?;
+    let (reports, report_queue) = finisher::reports();
     let scheduler = Arc::new(Scheduler {
         config,
         database,
@@ -67,15 +77,21 @@ pub async fn build(config: Config, deps: &Deps) -> anyhow::Result<Service> {
         fleet: Fleet::default(),
         runtimes,
         wake: Notify::new(),
+        may_wait: AtomicBool::new(true),
+        batch_failed: Notify::new(),
         verifier: verifier.clone(),
         requests: TaskTracker::new(),
+        reports,
     });
     let mut tasks = vec![
         relay_task,
         Task::new("scheduler-verifier", verifier.run(deps.shutdown.clone())),
         dispatcher::task(&scheduler, deps.shutdown.clone()),
+        batches::task(&scheduler, deps.shutdown.clone()),
         reconciler::task(&scheduler, deps.shutdown.clone()),
-        finisher::task(&scheduler, deps.shutdown.clone()),
+        finisher::task(&scheduler, report_queue, deps.shutdown.clone()),
+        finisher::left_task(&scheduler, deps.shutdown.clone()),
+        measure::task(&scheduler, deps.shutdown.clone()),
         tenants::task(&scheduler, deps.shutdown.clone()),
     ];
     tasks.extend(control::tasks(&scheduler, &deps.shutdown));

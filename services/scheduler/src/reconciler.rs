@@ -72,6 +72,7 @@ async fn round(scheduler: &Scheduler, leases: bool, slow: bool) -> anyhow::Resul
         let mended = store::correct_reservations(&mut tx).await?;
         IdempotencyStore::new("scheduler").expire(&mut tx).await?;
         tx.commit().await?;
+        metrics::counter!("kiln_scheduler_reservations_mended_total").increment(mended);
         if mended > 0 {
             tracing::error!(tenants = mended, "reservations did not equal the live attempts; they do now");
         }

@@ -13,7 +13,7 @@ use kiln_events::{
 use kiln_http::{Hold, Problem};
 use serde_json::json;
 
-use crate::admission::{Ceilings, Quota, admit};
+use crate::admission::admit;
 use crate::finisher::verdict;
 use crate::routes::NO_WORKSPACE;
 use crate::store::{self, NewSession, SessionRow};
@@ -32,6 +32,8 @@ pub enum Closing {
     /// Its user deletes it.
     Deleted,
     Idle,
+    /// It was made for a notebook, which has run.
+    Finished,
     /// Its executor, or its start, came to nothing.
     ExecutorLost,
     /// By itself, in the words of its executor.
@@ -45,6 +47,7 @@ impl Closing {
         let (code, message) = match self {
             Self::Deleted => ("deleted", "Deleted by its user."),
             Self::Idle => ("idle_timeout", "Not used for its idle time-out."),
+            Self::Finished => ("finished", "The notebook that it was made for has run."),
             Self::ExecutorLost => ("executor_lost", "The executor that had it stopped; its variables are gone."),
             Self::Failed(message) => ("session_failed", message.as_str()),
             Self::TenantSuspended => ("tenant_suspended", "Its tenant was suspended."),
@@ -56,7 +59,7 @@ impl Closing {
     /// How its executions end, and by which cause.
     fn ends(&self) -> (Status, ReasonCode) {
         match self {
-            Self::Deleted | Self::Idle => (Status::Cancelled, ReasonCode::CancelledByUser),
+            Self::Deleted | Self::Idle | Self::Finished => (Status::Cancelled, ReasonCode::CancelledByUser),
             Self::TenantSuspended => (Status::Cancelled, ReasonCode::TenantSuspended),
             Self::TenantDeleted => (Status::Cancelled, ReasonCode::TenantDeleted),
             Self::ExecutorLost | Self::Failed(_) => (Status::Lost, ReasonCode::ExecutorLost),
@@ -66,7 +69,7 @@ impl Closing {
 
 impl Scheduler {
     /// Makes a session and waits until it takes executions, or until its executor has said why it does not.
-    pub(crate) async fn open_session(&self, new: &NewSession, hold: &Hold) -> Result<SessionRow, Problem> {
+    pub(crate) async fn open_session(&self, new: &NewSession, hold: Option<&Hold>) -> Result<SessionRow, Problem> {
         let (tenant, id) = (new.tenant, new.id);
         let limits = self.insert_session(new, hold).await?;
         let opened = self.open_somewhere(new, limits).await;
@@ -89,16 +92,9 @@ impl Scheduler {
     }
 
     /// The row, within the tenant's quota; its limits, lowered by the tenant's plan.
-    async fn insert_session(&self, new: &NewSession, hold: &Hold) -> Result<Limits, Problem> {
-        let defaults = Quota {
-            max_concurrent: self.config.max_concurrent,
-            max_queued: self.config.max_queued,
-            executions_per_minute: self.config.executions_per_minute,
-            cpu_ms_per_day: self.config.cpu_ms_per_day,
-            ceilings: Ceilings::default(),
-        };
+    async fn insert_session(&self, new: &NewSession, hold: Option<&Hold>) -> Result<Limits, Problem> {
         let mut tx = self.database.tenant(new.tenant).await?;
-        let (load, quota) = store::lock_tenant(&mut tx, defaults).await?;
+        let (load, quota) = store::lock_tenant(&mut tx, self.config.quota()).await?;
         admit(load, quota, new.created_at).map_err(accept::refused)?;
         let (count, own) = store::session_count(&mut tx).await?;
         let most = own.unwrap_or(self.config.max_sessions);
@@ -114,7 +110,9 @@ impl Scheduler {
         store::insert_session(&mut tx, &NewSession { limits, name: new.name.clone(), runtime: new.runtime.clone(), ..*new })
             .await
             .map_err(Problem::internal)?;
-        hold.bind(&mut tx, new.id.0).await?;
+        if let Some(hold) = hold {
+            hold.bind(&mut tx, new.id.0).await?;
+        }
         tx.commit().await?;
         Ok(limits)
     }

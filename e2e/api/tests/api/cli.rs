@@ -173,6 +173,42 @@ async fn without_a_login_it_says_how_to_log_in() {
 }
 
 #[tokio::test]
+async fn notebooks_are_put_run_and_got() {
+    let (_visit, _tenant, cli) = logged_in().await;
+    let done = async |arguments: &[&str]| {
+        let finished = cli.run(arguments).await;
+        assert_eq!(finished.code, Some(0), "{arguments:?}: {finished:?}");
+        finished.stdout
+    };
+    let cell = |source: &str| serde_json::json!({"cell_type": "code", "id": "a", "metadata": {}, "source": source, "outputs": [], "execution_count": null});
+    let put = async |source: &str| {
+        let notebook = serde_json::json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell(source)]});
+        std::fs::write(cli.home().join("lab.ipynb"), notebook.to_string()).unwrap();
+        done(&["notebooks", "put", "lab.ipynb"]).await;
+    };
+    put("print('old')").await;
+    put("print('n is', n)").await;
+    let listed = done(&["notebooks", "ls"]).await;
+    assert!(
+        listed.lines().count() == 1
+            && listed.ends_with(
+                "  lab
+"
+            ),
+        "{listed}"
+    );
+    let ran = done(&["notebooks", "run", "lab", "-p", "n=[1, 2]"]).await;
+    assert!(ran.lines().count() == 2 && ran.contains("succeeded"), "{ran}");
+    done(&["notebooks", "get", "lab", "got.ipynb"]).await;
+    assert!(std::fs::read_to_string(cli.home().join("got.ipynb")).unwrap().contains("n is [1, 2]"));
+    assert!(done(&["notebooks", "export", "lab", "-", "--format", "py"]).await.contains("print('n is', n)"));
+    put("1/0").await;
+    assert_eq!(cli.run(&["notebooks", "run", "lab"]).await.code, Some(1));
+    let wrong = cli.run(&["notebooks", "get", "nobody's"]).await;
+    assert!(wrong.code != Some(0) && wrong.stderr.contains("nobody's"), "{wrong:?}");
+}
+
+#[tokio::test]
 async fn files_of_a_workspace_are_put_listed_run_on_got_and_removed() {
     let (_visit, tenant, cli) = logged_in().await;
     let done = async |arguments: &[&str]| {

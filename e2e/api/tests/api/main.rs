@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod keys;
 mod many;
+mod notebook_crash;
 mod suite;
 mod up;
 mod workspace_crash;

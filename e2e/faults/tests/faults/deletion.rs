@@ -104,6 +104,13 @@ async fn fill(kiln: &Split, tenant: &Tenant) -> Vec<String> {
     let cell = format!("/sessions/{}/executions", session["id"].as_str().unwrap());
     let cell = tenant.post(&cell, &json!({"code": format!("print('{MARK}')")})).await.expect(202).json();
     executions.push(cell["id"].as_str().unwrap().to_owned());
+    let cell = json!({"cell_type": "code", "id": "a", "metadata": {}, "source": format!("print('{MARK}')"), "outputs": [], "execution_count": null});
+    let content = json!({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]});
+    let notebook = tenant.post("/notebooks", &json!({"name": MARK, "content": content})).await.expect(201).json();
+    let run = format!("/notebooks/{}/run", notebook["id"].as_str().unwrap());
+    let run = tenant.post(&run, &json!({})).query("wait_ms", 60_000).await.expect(200).json();
+    executions.push(run["executions"][0].as_str().unwrap().to_owned());
+    tenant.post("/scripts", &json!({"name": MARK, "description": MARK, "code": MARK})).await.expect(201);
     for id in &executions {
         assert_eq!(tenant.ended(id, SOON).await["status"], "succeeded");
     }
@@ -131,6 +138,11 @@ async fn a_deleted_tenant_leaves_no_row_no_message_and_no_object() {
         "scheduler.usage",
         "scheduler.workspace",
         "result.frame",
+        "result.library",
+        "result.library_entry",
+        "result.library_version",
+        "result.notebook_run",
+        "result.notebook_run_cell",
     ];
     assert!(filled.iter().all(|table| before.contains_key(*table)), "{before:?}");
     assert!(!mentions(&mut database).await.is_empty());

@@ -5,6 +5,7 @@
 mod deletion;
 mod drift;
 mod keys;
+mod notebooks;
 mod quota;
 
 use std::sync::OnceLock;

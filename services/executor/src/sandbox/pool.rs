@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kiln_domain::Limits;
+use metrics::{counter, gauge};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -115,6 +116,7 @@ impl Pool {
             (taken, died, kind.waiting.len())
         };
         drop(died);
+        counter!("kiln_executor_pool_takes_total", "outcome" => if taken.is_some() { "hit" } else { "miss" }).increment(1);
         let (pool, key) = (Arc::clone(self), key.clone());
         self.tasks.spawn(async move {
             if left > 0 {
@@ -149,7 +151,12 @@ impl Pool {
         let mut interval = tokio::time::interval(INTERVAL);
         loop {
             interval.tick().await;
-            let over = self.state().look_at_demand(self.ceiling);
+            let (over, waiting) = {
+                let mut state = self.state();
+                let over = state.look_at_demand(self.ceiling);
+                (over, state.kinds.iter().map(|kind| kind.waiting.len()).sum::<usize>())
+            };
+            gauge!("kiln_executor_waiting_sandboxes").set(u32::try_from(waiting).unwrap_or(u32::MAX));
             // Outside the lock: giving one up tells the spawner.
             drop(over);
         }

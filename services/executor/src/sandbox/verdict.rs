@@ -194,6 +194,7 @@ impl Evidence<'_> {
             ReasonCode::RuntimeUnavailable => "Its runtime could not be started.".to_owned(),
             ReasonCode::Exception => "An exception was not caught.".to_owned(),
             ReasonCode::Interrupted => "Interrupted.".to_owned(),
+            ReasonCode::Aborted => "Something before it failed.".to_owned(),
         }
     }
 }

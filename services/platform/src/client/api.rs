@@ -130,6 +130,13 @@ impl Api {
         self.send(|| self.request(Method::GET, path)).await
     }
 
+    /// Replaces what has this entity tag, and gives the answer as JSON.
+    pub async fn replace<T: DeserializeOwned>(&self, path: &str, tag: &str, body: &Value) -> anyhow::Result<T> {
+        let answer = self.send(|| Ok(self.request(Method::PUT, path)?.header("if-match", tag).json(body))).await?;
+        let body = read(answer, ANSWER_BYTES).await?;
+        serde_json::from_slice(&body).with_context(|| format!("{} gave an answer that this client does not know", self.server))
+    }
+
     /// For an answer without a body.
     pub async fn nothing(&self, method: Method, path: &str) -> anyhow::Result<()> {
         self.send(|| self.request(method.clone(), path)).await.map(drop)

@@ -164,26 +164,7 @@ impl Opened {
         let own = || path.rsplit('/').next().unwrap_or(path);
         let file = file.unwrap_or_else(|| PathBuf::from(own()));
         let file = if file.is_dir() { file.join(own()) } else { file };
-        let mut answer = self.api.download(&self.address(path, "")?).await?;
-        if file == Path::new("-") {
-            let mut out = tokio::io::stdout();
-            while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
-                out.write_all(&piece).await?;
-            }
-            return Ok(out.flush().await?);
-        }
-        // Whole or not at all, as at the server.
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let unfinished =
-            tempfile::NamedTempFile::new_in(directory).with_context(|| format!("cannot write in {}", directory.display()))?;
-        let mut out = tokio::fs::File::from_std(unfinished.reopen()?);
-        while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
-            out.write_all(&piece).await?;
-        }
-        out.flush().await?;
-        unfinished.persist(&file).with_context(|| format!("cannot write {}", file.display()))?;
-        eprintln!("kiln: got {}", file.display());
-        Ok(())
+        keep(self.api.download(&self.address(path, "")?).await?, &file).await
     }
 
     async fn remove(&self, path: &str, recursive: bool) -> anyhow::Result<()> {
@@ -197,4 +178,26 @@ impl Opened {
         url.path_segments_mut().map_err(|()| anyhow::anyhow!("no base"))?.extend(path.split('/'));
         Ok(format!("{}{}{query}", self.files, url.path()))
     }
+}
+
+/// Writes what is downloaded into the file, whole or not at all, as at the server; or to standard output, which `-` names.
+pub async fn keep(mut answer: reqwest::Response, file: &Path) -> anyhow::Result<()> {
+    if file == Path::new("-") {
+        let mut out = tokio::io::stdout();
+        while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
+            out.write_all(&piece).await?;
+        }
+        return Ok(out.flush().await?);
+    }
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unfinished =
+        tempfile::NamedTempFile::new_in(directory).with_context(|| format!("cannot write in {}", directory.display()))?;
+    let mut out = tokio::fs::File::from_std(unfinished.reopen()?);
+    while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
+        out.write_all(&piece).await?;
+    }
+    out.flush().await?;
+    unfinished.persist(file).with_context(|| format!("cannot write {}", file.display()))?;
+    eprintln!("kiln: got {}", file.display());
+    Ok(())
 }

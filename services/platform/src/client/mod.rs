@@ -11,6 +11,7 @@ mod history;
 mod interact;
 mod login;
 mod logs;
+mod notebooks;
 mod problem;
 mod program;
 mod run;
@@ -39,6 +40,8 @@ pub enum Command {
     Sessions(sessions::Sessions),
     /// Lists, puts, gets and removes files of a workspace
     Files(files::Files),
+    /// Lists, puts, gets and runs notebooks
+    Notebooks(notebooks::Notebooks),
     /// Tries to break out of the sandboxes, and reports what was held
     Drill(Box<drill::RunDrill>),
 }
@@ -64,6 +67,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Runs(runs) => runs.run().await,
         Command::Sessions(sessions) => sessions.run().await,
         Command::Files(files) => Box::pin(files.run()).await,
+        Command::Notebooks(notebooks) => Box::pin(notebooks.run()).await,
         Command::Drill(drill) => Box::pin(drill.run()).await,
     }
 }

@@ -1,5 +1,6 @@
 //! The two servers beside Kiln: started together, started again when one falls, stopped last.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::child::{Running, Spec};
 use super::postgres::Cluster;
 use super::secrets::{SecretKeys, Secrets};
-use super::{nats, postgres};
+use super::{nats, postgres, prometheus};
 use crate::settings::{DatabaseSettings, NatsAccount, NatsSettings};
 
 /// A server that falls more often than this within [`RESTART_WINDOW`] stops Kiln.
@@ -22,6 +23,8 @@ const RESTART_WINDOW: Duration = Duration::from_mins(1);
 pub struct Embedded {
     postgres: Kept,
     nats: Kept,
+    /// Beside them, when it was asked for and is there.
+    prometheus: Option<Kept>,
     cluster: Cluster,
     nats_url: String,
     secrets: Secrets,
@@ -46,7 +49,7 @@ impl Embedded {
         let server = nats::Server::open(nats, home, &secrets.nats)?;
         let (nats_url, postgres_spec, nats_spec) = (server.url(), cluster.spec(), server.spec());
         let (postgres, nats) = tokio::try_join!(Kept::start(postgres_spec), Kept::start(nats_spec))?;
-        let embedded = Self { postgres, nats, cluster, nats_url, secrets, secret_keys };
+        let embedded = Self { postgres, nats, prometheus: None, cluster, nats_url, secrets, secret_keys };
         embedded.ensure_database().await?;
         Ok(embedded)
     }
@@ -86,12 +89,25 @@ impl Embedded {
         self.secret_keys.path()
     }
 
+    /// Starts a Prometheus that reads `metrics`; gives where it is asked. From the main task only, see [`Running::start`].
+    pub async fn observe(&mut self, home: &Path, metrics: SocketAddr) -> anyhow::Result<String> {
+        let server = prometheus::Server::open(home, metrics)?;
+        self.prometheus = Some(Kept::start(server.spec()).await?);
+        Ok(server.url())
+    }
+
     /// Keeps both running; returns only when one cannot be kept.
     pub async fn keep(&mut self) -> anyhow::Error {
         loop {
             let outcome = tokio::select! {
                 ended = self.postgres.running.ended() => self.postgres.restart(&ended).await,
                 ended = self.nats.running.ended() => self.nats.restart(&ended).await,
+                ended = fallen(&mut self.prometheus) => {
+                    // Nothing depends on it.
+                    tracing::warn!(error = format!("{ended:#}"), "goes on without Prometheus");
+                    self.prometheus = None;
+                    Ok(())
+                }
             };
             if let Err(error) = outcome {
                 return error;
@@ -101,6 +117,11 @@ impl Embedded {
 
     /// Stops NATS, then Postgres.
     pub async fn stop(self) -> anyhow::Result<()> {
+        if let Some(prometheus) = self.prometheus
+            && let Err(error) = prometheus.running.stop().await
+        {
+            tracing::warn!(error = format!("{error:#}"), "Prometheus was not stopped in order");
+        }
         let nats = self.nats.running.stop().await;
         let postgres = self.postgres.running.stop().await;
         nats.and(postgres)
@@ -118,6 +139,14 @@ impl Embedded {
             sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {}", postgres::DATABASE))).execute(&mut connection).await?;
         }
         connection.close().await.context("cannot close the connection to the embedded Postgres")
+    }
+}
+
+/// Never where there is none.
+async fn fallen(kept: &mut Option<Kept>) -> anyhow::Error {
+    match kept {
+        Some(kept) => kept.running.ended().await,
+        None => std::future::pending().await,
     }
 }
 

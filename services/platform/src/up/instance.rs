@@ -22,6 +22,9 @@ const STATE: &str = "kiln.json";
 pub struct State {
     pub url: String,
     pub metrics_url: Option<String>,
+    /// With `--observability` only.
+    #[serde(default)]
+    pub prometheus_url: Option<String>,
     pub pid: i32,
     /// RFC 3339, UTC.
     pub started_at: jiff::Timestamp,
@@ -30,6 +33,14 @@ pub struct State {
     pub postgres: String,
     pub nats: String,
     pub isolation: String,
+}
+
+impl State {
+    /// Where its metrics are: the address itself and, with `--observability`, the Prometheus that reads it, on a line of its own.
+    pub fn metrics_lines(&self) -> String {
+        let prometheus = self.prometheus_url.as_ref().map(|url| format!("\n  Prometheus {url}")).unwrap_or_default();
+        format!("{}{prometheus}", self.metrics_url.as_deref().unwrap_or("none"))
+    }
 }
 
 /// A data directory held by this process. The kernel lets go of the lock when the process ends, however it ends.
@@ -84,7 +95,7 @@ impl Held {
 pub enum Running {
     No,
     Starting,
-    Serving(State),
+    Serving(Box<State>),
 }
 
 /// Looks who runs in `home`, without disturbing it.
@@ -93,7 +104,7 @@ pub fn running(home: &Path) -> anyhow::Result<Running> {
         return Ok(Running::No);
     }
     match std::fs::read(home.join(STATE)) {
-        Ok(text) => Ok(serde_json::from_slice::<State>(&text)
+        Ok(text) => Ok(serde_json::from_slice::<Box<State>>(&text)
             .ok()
             .filter(|state| Path::new(&format!("/proc/{}", state.pid)).exists())
             .map_or(Running::Starting, Running::Serving)),

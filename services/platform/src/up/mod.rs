@@ -9,6 +9,7 @@ mod isolation;
 mod leftover;
 mod nats;
 mod postgres;
+mod prometheus;
 pub mod secrets;
 mod start;
 
@@ -19,6 +20,11 @@ pub mod status;
 
 pub use exec_child::ExecChild;
 pub use start::Up;
+
+/// The accounts that a NATS of somebody else's must have, as JSON for the `users` of its settings; passwords are to be added.
+pub fn nats_config() -> anyhow::Result<String> {
+    Ok(nats::users::text()?)
+}
 
 /// Finds or gets Postgres and NATS, and prints where they are.
 pub fn fetch() -> anyhow::Result<()> {

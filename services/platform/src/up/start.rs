@@ -41,6 +41,9 @@ pub struct Up {
     /// Starts although this machine isolates runs only to this degree (see `kiln doctor`)
     #[arg(long, value_name = "TIER")]
     accept_isolation: Option<String>,
+    /// Runs Prometheus beside the stack, where it is installed, with Kiln's alerts
+    #[arg(long)]
+    observability: bool,
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -59,13 +62,15 @@ impl Up {
         let address = reachable(public.local_addr().context("the listener has no address")?);
         let metrics_address = settings.metrics_listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let metrics = (bind(metrics_address, "metrics-listen").await?, metrics_router(&shutdown)?);
-        let metrics_url = format!("http://{}/metrics", metrics.0.local_addr().context("the metrics listener")?);
+        let metrics_address = reachable(metrics.0.local_addr().context("the metrics listener")?);
+        let metrics_url = format!("http://{metrics_address}/metrics");
 
         let postgres = postgres::locate().or_else(postgres::fetch)?;
         let nats = nats::locate().or_else(nats::fetch)?;
-        let state = State {
+        let mut state = State {
             url: format!("http://{address}"),
             metrics_url: Some(metrics_url),
+            prometheus_url: None,
             pid: i32::try_from(std::process::id()).context("pid")?,
             started_at: jiff::Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -75,6 +80,12 @@ impl Up {
             isolation,
         };
         let mut embedded = Embedded::start(&home, postgres, nats).await?;
+        if self.observability {
+            match embedded.observe(&home, metrics_address).await {
+                Ok(url) => state.prometheus_url = Some(url),
+                Err(error) => eprintln!("kiln: goes on without Prometheus: {error:#}"),
+            }
+        }
         settings.database = embedded.database(settings.database.max_connections);
         settings.nats = embedded.nats();
         if settings.auth.secret_key.is_none() && settings.auth.secret_key_file.is_none() {
@@ -149,7 +160,7 @@ fn announce(state: &State) {
         "Kiln {}\n  API docs   {}/docs\n  Metrics    {}\n  Isolation  {}\n  Data       {}\n  Stop       Ctrl-C, or `kiln down`\nKiln is ready at {}",
         state.version,
         state.url,
-        state.metrics_url.as_deref().unwrap_or("none"),
+        state.metrics_lines(),
         state.isolation,
         state.data.display(),
         state.url,

@@ -70,7 +70,7 @@ fn print(state: &State, ready: &str) {
         state.url,
         state.pid,
         state.started_at,
-        state.metrics_url.as_deref().unwrap_or("none"),
+        state.metrics_lines(),
         state.isolation,
         state.postgres,
         state.nats,

@@ -1,4 +1,4 @@
-//! The result service's HTTP routes: everything under `/api/v1/executions/{id}`.
+//! The result service's HTTP routes: everything under `/api/v1/executions/{id}`, notebooks and scripts.
 
 mod attach;
 mod cancel;
@@ -6,8 +6,11 @@ mod delete;
 mod events;
 mod files;
 mod get;
+mod library;
+mod notebooks;
 mod raw;
 mod retry;
+mod scripts;
 mod stdin;
 mod why;
 
@@ -33,6 +36,9 @@ impl FromRef<AppState> for Verifier {
     }
 }
 
+/// Largest body with a notebook, which may be spread out more than it is stored.
+const MAX_NOTEBOOK_BODY: usize = 48 << 20;
+
 pub fn router(results: Arc<Results>) -> OpenApiRouter {
     routes().with_state(AppState(results))
 }
@@ -55,6 +61,28 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(raw::get_stdout))
         .routes(routes!(raw::get_stderr))
         .routes(routes!(files::get_file))
+        .merge(library_routes())
+}
+
+fn library_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(notebooks::create_notebook, notebooks::list_notebooks))
+        .routes(routes!(notebooks::import_notebook))
+        .routes(routes!(notebooks::get_notebook, notebooks::put_notebook, notebooks::change_notebook, notebooks::delete_notebook))
+        .layer(DefaultBodyLimit::max(MAX_NOTEBOOK_BODY))
+        .routes(routes!(notebooks::export_notebook))
+        .routes(routes!(notebooks::run_notebook, notebooks::get_notebook_run))
+        .routes(routes!(notebooks::list_notebook_versions))
+        .routes(routes!(notebooks::get_notebook_version))
+        .routes(routes!(notebooks::diff_notebook_versions))
+        .routes(routes!(notebooks::restore_notebook_version))
+        .routes(routes!(scripts::create_script, scripts::list_scripts))
+        .routes(routes!(scripts::get_script, scripts::put_script, scripts::change_script, scripts::delete_script))
+        .layer(DefaultBodyLimit::max(MAX_NOTEBOOK_BODY))
+        .routes(routes!(scripts::list_script_versions))
+        .routes(routes!(scripts::get_script_version))
+        .routes(routes!(scripts::diff_script_versions))
+        .routes(routes!(scripts::restore_script_version))
 }
 
 impl Results {

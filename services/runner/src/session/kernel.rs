@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
 
 use crate::launch::Launched;
-use crate::supervise::read_some;
+use crate::supervise::{kill_everything, read_some};
 
 /// Frames that may wait for a kernel that does not read: more only if user code asks for answers and takes none.
 const MAX_OUTGOING: usize = 256;
@@ -27,6 +27,7 @@ pub struct Kernel {
     /// Frames on their way, each with the descriptor that goes with it.
     outgoing: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     pub is_ready: bool,
+    is_dying: bool,
     started: Instant,
 }
 
@@ -39,12 +40,24 @@ impl Kernel {
             decoder: Decoder::default(),
             outgoing: VecDeque::new(),
             is_ready: false,
+            is_dying: false,
             started: now,
         }
     }
 
     pub fn is(&self, process: Pid) -> bool {
         self.main == process
+    }
+
+    /// Whether a cell may be given to it; what comes after its kill is for its successor.
+    pub fn takes_cells(&self) -> bool {
+        self.is_ready && !self.is_dying
+    }
+
+    /// Kills it and all that it has started.
+    pub fn kill(&mut self) {
+        self.is_dying = true;
+        kill_everything();
     }
 
     /// Until when it must take cells, while it does not.

@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
             }
             if self.kernel.channel().is_none() {
                 // Closed by a cell, or by its end: either way it takes no further cells.
-                kill_everything();
+                self.kernel.kill();
             }
             if ready.children {
                 self.reap();
@@ -163,14 +163,14 @@ impl<'a> Session<'a> {
                 if let Some(cell) = &mut self.cell {
                     cell.stop(Stopped::Command, now);
                 }
-                kill_everything();
+                self.kernel.kill();
             }
             Command::Kill => {
                 if let Some(cell) = &mut self.cell {
                     cell.stop(Stopped::Command, now);
                 }
                 self.is_over = true;
-                kill_everything();
+                self.kernel.kill();
             }
             Command::Start(_) => {
                 return Err(ProtocolError::Unexpected { expected: "a session's command", got: "start" }.into());
@@ -183,7 +183,7 @@ impl<'a> Session<'a> {
         if self.cell.is_some() || self.next.is_some() {
             return Err(ProtocolError::Unexpected { expected: "no cell", got: "a cell" }.into());
         }
-        if !self.kernel.is_ready {
+        if !self.kernel.takes_cells() {
             self.next = Some(cell);
             return Ok(());
         }
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
     }
 
     fn ask(&mut self, question: Question, link: &mut Link) -> Result<(), RunnerError> {
-        if !self.kernel.is_ready || self.questions.len() >= QUESTIONS {
+        if !self.kernel.takes_cells() || self.questions.len() >= QUESTIONS {
             return link.send(&Report::Answered(no_answer(question.id)));
         }
         self.questions.push(question.id);
@@ -219,7 +219,7 @@ impl<'a> Session<'a> {
                 Ok(None) => return Ok(()),
                 // User code has written here: its session loses its interpreter.
                 Err(_) => {
-                    kill_everything();
+                    self.kernel.kill();
                     return Ok(());
                 }
             }

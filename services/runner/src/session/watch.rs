@@ -11,7 +11,7 @@ use super::Session;
 use super::cell::RunningCell;
 use crate::input::Input;
 use crate::link::Link;
-use crate::supervise::{DISK_INTERVAL, WAITING_INTERVAL, interrupted, kill_everything, look_at_disk};
+use crate::supervise::{DISK_INTERVAL, WAITING_INTERVAL, interrupted, look_at_disk};
 use crate::waiting::somebody_waits;
 use crate::{RunnerError, Step};
 
@@ -29,7 +29,7 @@ impl Session<'_> {
     pub(super) fn watch(&mut self, link: &mut Link) -> Result<(), RunnerError> {
         let now = Instant::now();
         if self.kernel.start_deadline().is_some_and(|deadline| now >= deadline) {
-            kill_everything();
+            self.kernel.kill();
         }
         let Some(cell) = &mut self.cell else { return Ok(()) };
         if now >= cell.next_disk_check {
@@ -37,7 +37,7 @@ impl Session<'_> {
             cell.next_disk_check = now + DISK_INTERVAL;
         }
         if cell.is_deaf(now) {
-            kill_everything();
+            self.kernel.kill();
         } else if cell.is_out_of_time(now) {
             self.stop_cell(Stopped::WallTime, now);
         }

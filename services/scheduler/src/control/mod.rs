@@ -1,7 +1,9 @@
 //! What the scheduler answers to the other services, over the bus.
 
+mod batch;
 mod cancel;
 mod executors;
+mod notebooks;
 mod retry;
 mod tenant_usage;
 mod why;
@@ -23,12 +25,16 @@ use crate::{Scheduler, store};
 pub fn tasks(scheduler: &Arc<Scheduler>, shutdown: &CancellationToken) -> Vec<Task> {
     vec![
         answer(scheduler, shutdown, "claim", |s, q: Claim| async move { s.claim(q).await }),
+        answer(scheduler, shutdown, "finished", |s, q| async move { s.finished(q).await }),
         answer(scheduler, shutdown, "heartbeat", |s, q: Heartbeat| async move { s.heartbeat(q).await }),
         answer(scheduler, shutdown, "describe", |s, q: Describe| async move { s.describe(q).await }),
         answer(scheduler, shutdown, "cancel", |s, q| async move { s.cancel(q).await }),
         answer(scheduler, shutdown, "retry", |s, q| async move { s.retry(q).await }),
         answer(scheduler, shutdown, "delete", |s, q: Delete| async move { s.delete(q).await }),
         answer(scheduler, shutdown, "why", |s, q| async move { s.why(q).await }),
+        answer(scheduler, shutdown, "run_batch", |s, q| async move { s.run_batch(q).await }),
+        answer(scheduler, shutdown, "finish_session", |s, q| async move { s.finish_session(q).await }),
+        answer(scheduler, shutdown, "check_place", |s, q| async move { s.check_place(q).await }),
         answer(scheduler, shutdown, "usage_sums", |s, q: UsageSums| async move { s.usage_sums(q).await }),
         answer(scheduler, shutdown, "secrets", |s, q: AttemptSecrets| async move { s.secrets_of(q).await }),
         answer(scheduler, shutdown, "session_ended", |s, q: SessionEnded| async move { s.session_ended(q).await }),

@@ -10,7 +10,7 @@ mod runtimes;
 mod sessions;
 mod workspaces;
 
-pub use body::{NO_SECRET, NO_WORKSPACE};
+pub use body::{NO_SECRET, NO_WORKSPACE, Priority};
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use kiln_domain::{ExecutionId, Limits, LimitsPatch, SessionId, Status, TenantId,
 use kiln_events::{ExecutionRecord, Payload, PayloadSource};
 use uuid::Uuid;
 
+use super::SessionPlace;
 use crate::admission::{Admitted, Ceilings, Load, Quota};
 
 /// An execution about to be accepted.
@@ -125,19 +126,35 @@ pub async fn lock_tenant(tx: &mut TenantTx, defaults: Quota) -> Result<(Load, Qu
     Err(sqlx::Error::RowNotFound)
 }
 
-/// Writes the execution and its reservation. `dispatched` makes its first attempt at once.
+/// How far an execution gets in the transaction that accepts it.
+pub enum Begun<'a> {
+    Waits,
+    /// Its first attempt is made, for whichever executor claims it.
+    Dispatched,
+    /// Its first attempt is made and is the session's executor's at once, since no other can claim it.
+    Granted {
+        place: &'a SessionPlace,
+        lease_ms: u64,
+    },
+}
+
+/// Writes the execution and its reservation.
 pub async fn insert(
     tx: &mut TenantTx,
     new: &NewExecution,
     payload: &StoredPayload,
     admitted: Admitted,
-    dispatched: bool,
+    begun: &Begun<'_>,
 ) -> anyhow::Result<()> {
     let (body, object) = match payload {
         StoredPayload::Inline(payload) => (Some(serde_json::to_vec(payload)?), None),
         StoredPayload::Object(name) => (None, Some(name.as_str())),
     };
-    let (state, attempt) = if dispatched { ("dispatched", 1) } else { ("queued", 0) };
+    let (state, attempt, granted) = match begun {
+        Begun::Waits => ("queued", 0, None),
+        Begun::Dispatched => ("dispatched", 1, None),
+        Begun::Granted { place, lease_ms } => ("running", 1, Some((*place, i64::try_from(*lease_ms)?))),
+    };
     sqlx::query!(
         "WITH reservation AS (
             UPDATE scheduler.tenant
@@ -146,8 +163,9 @@ pub async fn insert(
          ), execution AS (
             INSERT INTO scheduler.execution
                 (id, tenant_id, created_by, state, attempt, priority, runtime, limits, labels, interactive, session_id, workspace_id,
-                 max_attempts, created_at, dispatched_at, secrets)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $5::int = 1 THEN $14::timestamptz END, $19)
+                 max_attempts, created_at, dispatched_at, secrets, executor_id, executor_instance, started_at, lease_expires_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, CASE WHEN $5::int = 1 THEN $14::timestamptz END, $19,
+                    $20, $21, CASE WHEN $20::text IS NOT NULL THEN now() END, now() + $22::bigint * interval '1 millisecond')
          )
          INSERT INTO scheduler.payload (execution_id, tenant_id, body, object) VALUES ($1, $2, $15, $18)",
         new.id.0,
@@ -169,6 +187,9 @@ pub async fn insert(
         i32::try_from(admitted.minute_count).unwrap_or(i32::MAX),
         object,
         &new.secrets,
+        granted.map(|(place, _)| place.executor_id.as_str()),
+        granted.map(|(place, _)| place.executor_instance),
+        granted.map(|(_, lease_ms)| lease_ms),
     )
     .execute(&mut **tx)
     .await?;

@@ -34,6 +34,7 @@ pub async fn waiting(
                   AND (session_id IS NULL OR NOT EXISTS (
                         SELECT FROM scheduler.execution AS before WHERE before.session_id = e.session_id AND before.id < e.id
                           AND before.state IN ('queued', 'dispatched', 'running')))
+                  AND (batch_id IS NULL OR NOT scheduler.stopped(batch_id, id))
                 ORDER BY priority DESC, id LIMIT LEAST(COALESCE(tenant.max_concurrent, $2) - tenant.active, $3)
            ) AS queued
            ORDER BY tenant.tenant_id, queued.priority DESC, queued.id"#,
@@ -54,6 +55,11 @@ pub async fn waiting(
         }
     }
     Ok(waiting)
+}
+
+/// Whether anything at all is queued, startable or not.
+pub async fn any_queued(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM scheduler.tenant WHERE queued > 0) AS "any!""#).fetch_one(connection).await
 }
 
 /// An attempt just made.
@@ -101,6 +107,7 @@ pub async fn mark_dispatched(tx: &mut SystemTx, chosen: &[ExecutionId], now: Tim
                 payload: StoredPayload::from_columns(row.body, row.object)?.source(),
                 has_secrets: row.has_secrets,
                 session_id: row.session_id.map(SessionId),
+                granted_until: None,
             };
             Ok(Dispatched { tenant: TenantId(row.tenant_id), executor: row.executor_id, task })
         })

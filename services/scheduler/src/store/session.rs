@@ -153,6 +153,7 @@ pub async fn list_sessions(
 /// Where an execution of a session goes.
 pub struct SessionPlace {
     pub executor_id: String,
+    pub executor_instance: Uuid,
     /// Nothing of the session runs or waits.
     pub is_idle: bool,
 }
@@ -162,14 +163,17 @@ pub async fn enter_session(tx: &mut TenantTx, id: SessionId) -> Result<Option<Se
     let tenant = tx.tenant().0;
     let row = sqlx::query!(
         r#"UPDATE scheduler.session SET last_active_at = now() WHERE id = $1 AND tenant_id = $2 AND state = 'open'
-           RETURNING executor_id, NOT EXISTS (SELECT FROM scheduler.execution
+           RETURNING executor_id, executor_instance, NOT EXISTS (SELECT FROM scheduler.execution
                 WHERE session_id = $1 AND state IN ('queued', 'dispatched', 'running')) AS "is_idle!""#,
         id.0,
         tenant
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.and_then(|row| Some(SessionPlace { executor_id: row.executor_id?, is_idle: row.is_idle })))
+    Ok(row.and_then(|row| {
+        let (executor_id, executor_instance) = (row.executor_id?, row.executor_instance?);
+        Some(SessionPlace { executor_id, executor_instance, is_idle: row.is_idle })
+    }))
 }
 
 /// Notes that the session was used, without an execution.

@@ -599,6 +599,171 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notebooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's notebooks, newest first. */
+        get: operations["listNotebooks"];
+        put?: never;
+        /** Makes a notebook. */
+        post: operations["createNotebook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a notebook of an `.ipynb` file, of whatever version of nbformat. */
+        post: operations["importNotebook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One notebook with its content. `If-None-Match` is heeded. */
+        get: operations["getNotebook"];
+        /** Replaces the notebook. `If-Match` must name its present ETag, so that nobody's change is lost. */
+        put: operations["putNotebook"];
+        post?: never;
+        /** Removes the notebook with all its versions. What it ran stays. */
+        delete: operations["deleteNotebook"];
+        options?: never;
+        head?: never;
+        /** Renames the notebook, or changes where it runs. Its content stays. */
+        patch: operations["changeNotebook"];
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The notebook as a file. */
+        get: operations["exportNotebook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The notebook's latest run. */
+        get: operations["getNotebookRun"];
+        put?: never;
+        /**
+         * Runs the notebook on the server and writes what each cell leaves into it, whether anybody waits or not.
+         * @description The first cell that fails ends the run, unless it raises an exception and is tagged `raises-exception`; those behind it do
+         *     not run. Whoever edits meanwhile is not overwritten: outputs go to their cells by id, and the revision grows.
+         */
+        post: operations["runNotebook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The notebook's versions, newest first. The newest 50 are kept, fewer where they are large; saves of one person within
+         *     five minutes are one.
+         */
+        get: operations["listNotebookVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version. */
+        get: operations["getNotebookVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/versions/{number}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What differs between this version and the one before, or another. */
+        get: operations["diffNotebookVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notebooks/{id}/versions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes this version's content the present one again, as a new version: nothing is lost by it. */
+        post: operations["restoreNotebookVersion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runtimes": {
         parameters: {
             query?: never;
@@ -610,6 +775,112 @@ export interface paths {
         get: operations["listRuntimes"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scripts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tenant's scripts, newest first. */
+        get: operations["listScripts"];
+        put?: never;
+        /** Makes a script. */
+        post: operations["createScript"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scripts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One script with its code. `If-None-Match` is heeded. */
+        get: operations["getScript"];
+        /** Replaces the script. `If-Match` must name its present ETag, so that nobody's change is lost. */
+        put: operations["putScript"];
+        post?: never;
+        /** Removes the script with all its versions. */
+        delete: operations["deleteScript"];
+        options?: never;
+        head?: never;
+        /** Renames the script, or changes its description or runtime. Its code stays. */
+        patch: operations["changeScript"];
+        trace?: never;
+    };
+    "/api/v1/scripts/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The script's versions, newest first. The newest 50 are kept; saves of one person within five minutes are one. */
+        get: operations["listScriptVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scripts/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version. */
+        get: operations["getScriptVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scripts/{id}/versions/{number}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What differs between this version and the one before, or another. */
+        get: operations["diffScriptVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scripts/{id}/versions/{number}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes this version's code the present one again, as a new version: nothing is lost by it. */
+        post: operations["restoreScriptVersion"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1125,6 +1396,19 @@ export interface components {
              */
             detail?: number;
         };
+        /** @enum {string} */
+        CellChange: "added" | "removed" | "changed" | "moved";
+        CellDiff: {
+            cell_id: string;
+            change: components["schemas"]["CellChange"];
+            /** @description Which of its fields differ. */
+            fields: string[];
+            /** @description Its places, from 0. */
+            from_index?: number | null;
+            /** @description Its source as a unified diff, where that differs. */
+            source?: string | null;
+            to_index?: number | null;
+        };
         /** @description What an execution of a session may have of its own; the rest is the session's. */
         CellLimits: {
             /** Format: int64 */
@@ -1175,6 +1459,24 @@ export interface components {
              * @description Run in this workspace: it is the working directory, and what is left there stays.
              */
             workspace_id?: string | null;
+        };
+        /** @description What to make. */
+        CreateNotebook: {
+            /** @description nbformat 4.5; older ones become that. Empty unless given. */
+            content?: Record<string, never> | null;
+            name: string;
+            /** @description Id or alias of a Python runtime; `python`, the newest, unless said. */
+            runtime?: string | null;
+            /** Format: uuid */
+            workspace_id?: string | null;
+        };
+        /** @description What to make. */
+        CreateScript: {
+            code?: string;
+            description?: string;
+            name: string;
+            /** @description Id or alias; `python`, the newest, unless said. */
+            runtime?: string | null;
         };
         /** @description What the session is to be. */
         CreateSession: {
@@ -1503,6 +1805,108 @@ export interface components {
             /** @description The new path, from the root of the workspace. */
             to: string;
         };
+        /** @description A notebook. */
+        Notebook: components["schemas"]["NotebookSummary"] & {
+            /** @description nbformat 4.5. */
+            content: Record<string, never>;
+        };
+        /** @description What differs between two versions. */
+        NotebookChanges: components["schemas"]["NotebookDiff"] & {
+            /**
+             * Format: int32
+             * @description The older one's number, 0 for nothing at all.
+             */
+            from: number;
+            /** Format: int32 */
+            to: number;
+        };
+        /** @description From one version of a notebook to another. */
+        NotebookDiff: {
+            /** @description Cells that differ, in the order of the newer version; those removed come last. */
+            cells: components["schemas"]["CellDiff"][];
+            /** @description The notebook's own metadata differ. */
+            metadata_changed: boolean;
+        };
+        /** @description A run of a notebook. */
+        NotebookRun: {
+            cells: components["schemas"]["NotebookRunCell"][];
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            created_by: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            /** @description Of its cells, in their order. */
+            executions: string[];
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            notebook_id: string;
+            /**
+             * Format: uuid
+             * @description Null when there was nothing to run.
+             */
+            session_id?: string | null;
+            /** @description `starting`, `running` or `ended`. */
+            state: string;
+            /** @description Once it has ended: `succeeded`, else the status of the cell that stopped it. */
+            status?: string | null;
+        };
+        NotebookRunCell: {
+            cell_id: string;
+            /** Format: uuid */
+            execution_id: string;
+            /** @description Why it did not succeed, with `code` and `message`. */
+            reason?: Record<string, never> | null;
+            /** @description Once what it left is in the notebook: its execution's, or `not_run`. */
+            status?: string | null;
+        };
+        /** @description A notebook, without its content. */
+        NotebookSummary: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            created_by: string;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Grows with every change; the entity tag.
+             */
+            revision: number;
+            /** @description Of its latest run, whose whole is at …/run: `starting`, `running` or `ended`. */
+            run_state?: string | null;
+            /** @description As given: an id, or an alias such as `python`. */
+            runtime: string;
+            /** Format: int64 */
+            size_bytes: number;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: uuid */
+            updated_by: string;
+            /**
+             * Format: int32
+             * @description Number of its present version.
+             */
+            version: number;
+            /**
+             * Format: uuid
+             * @description The working directory of its runs.
+             */
+            workspace_id?: string | null;
+        };
+        /** @description A version of a notebook, with what it was. */
+        NotebookVersion: components["schemas"]["VersionInfo"] & {
+            /** @description nbformat 4.5. */
+            content: Record<string, never>;
+        };
         /** @description A regular file that a run left in its working directory. */
         OutputFile: {
             /** @description Relative to the working directory; bytes that are not UTF-8 are escaped. */
@@ -1686,6 +2090,47 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page. */
+        Page_NotebookSummary: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                created_by: string;
+                /** Format: uuid */
+                id: string;
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Grows with every change; the entity tag.
+                 */
+                revision: number;
+                /** @description Of its latest run, whose whole is at …/run: `starting`, `running` or `ended`. */
+                run_state?: string | null;
+                /** @description As given: an id, or an alias such as `python`. */
+                runtime: string;
+                /** Format: int64 */
+                size_bytes: number;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: uuid */
+                updated_by: string;
+                /**
+                 * Format: int32
+                 * @description Number of its present version.
+                 */
+                version: number;
+                /**
+                 * Format: uuid
+                 * @description The working directory of its runs.
+                 */
+                workspace_id?: string | null;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
         Page_Row: {
             data: {
                 /** @description Noun and past verb, such as `api_key.created`. */
@@ -1718,6 +2163,41 @@ export interface components {
                 packages: components["schemas"]["Package"][];
                 title: string;
                 version: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
+        Page_ScriptSummary: {
+            data: {
+                /** Format: date-time */
+                created_at: string;
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                created_by: string;
+                description: string;
+                /** Format: uuid */
+                id: string;
+                name: string;
+                /**
+                 * Format: int64
+                 * @description Grows with every change; the entity tag.
+                 */
+                revision: number;
+                /** @description As given: an id, or an alias such as `python`. */
+                runtime: string;
+                /** Format: int64 */
+                size_bytes: number;
+                /** Format: date-time */
+                updated_at: string;
+                /** Format: uuid */
+                updated_by: string;
+                /**
+                 * Format: int32
+                 * @description Number of its present version.
+                 */
+                version: number;
             }[];
             next_cursor?: string | null;
         };
@@ -1807,6 +2287,31 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page. */
+        Page_VersionInfo: {
+            data: {
+                /**
+                 * Format: uuid
+                 * @description User or API key.
+                 */
+                author: string;
+                cause: string;
+                /** Format: date-time */
+                created_at: string;
+                /** @description It is the present one. */
+                current: boolean;
+                /** Format: int32 */
+                number: number;
+                /** Format: int64 */
+                size_bytes: number;
+                /**
+                 * Format: date-time
+                 * @description Saves that follow each other soon are one version.
+                 */
+                updated_at: string;
+            }[];
+            next_cursor?: string | null;
+        };
+        /** @description One page. */
         Page_Workspace: {
             data: {
                 /** Format: date-time */
@@ -1854,6 +2359,22 @@ export interface components {
             /** @description At least 15 characters and at most 1024 bytes; none of the most common passwords. */
             new_password: string;
         };
+        /** @description What to change; what is left out stays. */
+        PatchNotebook: {
+            name?: string | null;
+            runtime?: string | null;
+            /**
+             * Format: uuid
+             * @description Null for none.
+             */
+            workspace_id?: string | null;
+        };
+        /** @description What to change; what is left out stays. */
+        PatchScript: {
+            description?: string | null;
+            name?: string | null;
+            runtime?: string | null;
+        };
         /** @description What to change; what is not named stays. */
         PatchWorkspace: {
             /**
@@ -1884,6 +2405,35 @@ export interface components {
             status: number;
             title: string;
             type: string;
+        };
+        /** @description The notebook as it is to be. What is left out stays, but for the content. */
+        PutNotebook: {
+            /** @description nbformat 4.5; older ones become that. */
+            content: Record<string, never>;
+            /**
+             * Format: uuid
+             * @description That of the path, if it is given.
+             */
+            id?: string | null;
+            name?: string | null;
+            runtime?: string | null;
+            /**
+             * Format: uuid
+             * @description Null for none.
+             */
+            workspace_id?: string | null;
+        };
+        /** @description The script as it is to be. What is left out stays, but for the code. */
+        PutScript: {
+            code: string;
+            description?: string | null;
+            /**
+             * Format: uuid
+             * @description That of the path, if it is given.
+             */
+            id?: string | null;
+            name?: string | null;
+            runtime?: string | null;
         };
         Quota: {
             limits: components["schemas"]["QuotaLimits"];
@@ -1988,7 +2538,7 @@ export interface components {
          * @description Why an execution did not succeed, from the supervisor and the kernel's counters alone.
          * @enum {string}
          */
-        ReasonCode: "exit_code" | "signal" | "wall_time" | "cpu_time" | "memory" | "pids" | "disk" | "cancelled_by_user" | "tenant_deleted" | "tenant_suspended" | "executor_lost" | "runtime_unavailable" | "exception" | "interrupted";
+        ReasonCode: "exit_code" | "signal" | "wall_time" | "cpu_time" | "memory" | "pids" | "disk" | "cancelled_by_user" | "tenant_deleted" | "tenant_suspended" | "executor_lost" | "runtime_unavailable" | "exception" | "interrupted" | "aborted";
         RefreshRequest: {
             /** @description Left out by a browser, whose cookie holds it. */
             refresh_token?: string | null;
@@ -2018,6 +2568,24 @@ export interface components {
             /** @description What it was done to, by id or name. */
             object: string;
         };
+        /** @description What to run, and with what. All may be left out: then all cells run in a session of their own. */
+        RunNotebook: {
+            /** @description The first cell that runs, by its id. */
+            from?: string | null;
+            /** @description Leave the new session open. */
+            keep_session?: boolean;
+            /** @description Of the new session; `timeout_ms` and `output_bytes` are each cell's. */
+            limits?: components["schemas"]["LimitsPatch"];
+            /** @description Put into a cell behind the one tagged `parameters`, as papermill does. */
+            parameters?: Record<string, never>;
+            /**
+             * Format: uuid
+             * @description Run in this session, as it is; else in a new one, which is closed when all have run.
+             */
+            session_id?: string | null;
+            /** @description The last cell that runs, by its id. */
+            to?: string | null;
+        };
         Runtime: {
             /** @description Other names that a request may use, such as `python` for the newest. */
             aliases: string[];
@@ -2030,6 +2598,58 @@ export interface components {
             packages: components["schemas"]["Package"][];
             title: string;
             version: string;
+        };
+        /** @description A script. */
+        Script: components["schemas"]["ScriptSummary"] & {
+            code: string;
+        };
+        /** @description What differs between two versions. */
+        ScriptChanges: {
+            /** @description A unified diff. */
+            code: string;
+            /**
+             * Format: int32
+             * @description The older one's number, 0 for nothing at all.
+             */
+            from: number;
+            /** Format: int32 */
+            to: number;
+        };
+        /** @description A script, without its code. */
+        ScriptSummary: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            created_by: string;
+            description: string;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Grows with every change; the entity tag.
+             */
+            revision: number;
+            /** @description As given: an id, or an alias such as `python`. */
+            runtime: string;
+            /** Format: int64 */
+            size_bytes: number;
+            /** Format: date-time */
+            updated_at: string;
+            /** Format: uuid */
+            updated_by: string;
+            /**
+             * Format: int32
+             * @description Number of its present version.
+             */
+            version: number;
+        };
+        /** @description A version of a script, with what it was. */
+        ScriptVersion: components["schemas"]["VersionInfo"] & {
+            code: string;
         };
         /** @description A secret, as those who administer the tenant see it: never its value. */
         Secret: {
@@ -2084,7 +2704,7 @@ export interface components {
             /** Format: uuid */
             workspace_id?: string | null;
         };
-        /** @description Why a session is closed: `idle_timeout`, `executor_lost`, `session_failed` or `tenant_suspended`, and plain words. */
+        /** @description Why a session is closed: `idle_timeout`, `finished`, `executor_lost`, `session_failed` or `tenant_suspended`, and plain words. */
         SessionReason: {
             code: string;
             message: string;
@@ -2203,16 +2823,6 @@ export interface components {
             cpu_ms: number;
             /** Format: int64 */
             memory_peak_bytes: number;
-            /**
-             * Format: int64
-             * @description Most processes and threads at once; null where nobody counts.
-             */
-            pids_peak?: number | null;
-            /**
-             * Format: int64
-             * @description How long its processes had to wait because the run had used its share of the CPU; null where nobody counts.
-             */
-            throttled_ms?: number | null;
             /** Format: int64 */
             wall_ms: number;
         };
@@ -2257,6 +2867,28 @@ export interface components {
         VerificationConfirmation: {
             /** @description From the link in the mail; good for a day and for one use. */
             token: string;
+        };
+        /** @description A version of a notebook or script. */
+        VersionInfo: {
+            /**
+             * Format: uuid
+             * @description User or API key.
+             */
+            author: string;
+            cause: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description It is the present one. */
+            current: boolean;
+            /** Format: int32 */
+            number: number;
+            /** Format: int64 */
+            size_bytes: number;
+            /**
+             * Format: date-time
+             * @description Saves that follow each other soon are one version.
+             */
+            updated_at: string;
         };
         /** @description A limit that was met by a run that succeeded all the same. */
         Warning: {
@@ -2330,9 +2962,13 @@ export type AllLimits = components['schemas']['AllLimits'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type ApiKeyRequest = components['schemas']['ApiKeyRequest'];
 export type AskInSession = components['schemas']['AskInSession'];
+export type CellChange = components['schemas']['CellChange'];
+export type CellDiff = components['schemas']['CellDiff'];
 export type CellLimits = components['schemas']['CellLimits'];
 export type Completion = components['schemas']['Completion'];
 export type CreateExecution = components['schemas']['CreateExecution'];
+export type CreateNotebook = components['schemas']['CreateNotebook'];
+export type CreateScript = components['schemas']['CreateScript'];
 export type CreateSession = components['schemas']['CreateSession'];
 export type CreateWorkspace = components['schemas']['CreateWorkspace'];
 export type CreatedApiKey = components['schemas']['CreatedApiKey'];
@@ -2360,6 +2996,13 @@ export type Member = components['schemas']['Member'];
 export type MemberPatch = components['schemas']['MemberPatch'];
 export type Membership = components['schemas']['Membership'];
 export type MoveFile = components['schemas']['MoveFile'];
+export type Notebook = components['schemas']['Notebook'];
+export type NotebookChanges = components['schemas']['NotebookChanges'];
+export type NotebookDiff = components['schemas']['NotebookDiff'];
+export type NotebookRun = components['schemas']['NotebookRun'];
+export type NotebookRunCell = components['schemas']['NotebookRunCell'];
+export type NotebookSummary = components['schemas']['NotebookSummary'];
+export type NotebookVersion = components['schemas']['NotebookVersion'];
 export type OutputFile = components['schemas']['OutputFile'];
 export type OwnQuota = components['schemas']['OwnQuota'];
 export type Package = components['schemas']['Package'];
@@ -2368,18 +3011,25 @@ export type PageExecution = components['schemas']['Page_Execution'];
 export type PageExecutorView = components['schemas']['Page_ExecutorView'];
 export type PageInvitation = components['schemas']['Page_Invitation'];
 export type PageMember = components['schemas']['Page_Member'];
+export type PageNotebookSummary = components['schemas']['Page_NotebookSummary'];
 export type PageRow = components['schemas']['Page_Row'];
 export type PageRuntime = components['schemas']['Page_Runtime'];
+export type PageScriptSummary = components['schemas']['Page_ScriptSummary'];
 export type PageSecret = components['schemas']['Page_Secret'];
 export type PageSession = components['schemas']['Page_Session'];
 export type PageSignIn = components['schemas']['Page_SignIn'];
 export type PageTenantRow = components['schemas']['Page_TenantRow'];
+export type PageVersionInfo = components['schemas']['Page_VersionInfo'];
 export type PageWorkspace = components['schemas']['Page_Workspace'];
 export type PageWorkspaceFile = components['schemas']['Page_WorkspaceFile'];
 export type PasswordRequest = components['schemas']['PasswordRequest'];
+export type PatchNotebook = components['schemas']['PatchNotebook'];
+export type PatchScript = components['schemas']['PatchScript'];
 export type PatchWorkspace = components['schemas']['PatchWorkspace'];
 export type Priority = components['schemas']['Priority'];
 export type Problem = components['schemas']['Problem'];
+export type PutNotebook = components['schemas']['PutNotebook'];
+export type PutScript = components['schemas']['PutScript'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaLimits = components['schemas']['QuotaLimits'];
 export type QuotaPatch = components['schemas']['QuotaPatch'];
@@ -2390,7 +3040,12 @@ export type RefreshRequest = components['schemas']['RefreshRequest'];
 export type ResetConfirmation = components['schemas']['ResetConfirmation'];
 export type ResetRequest = components['schemas']['ResetRequest'];
 export type Row = components['schemas']['Row'];
+export type RunNotebook = components['schemas']['RunNotebook'];
 export type Runtime = components['schemas']['Runtime'];
+export type Script = components['schemas']['Script'];
+export type ScriptChanges = components['schemas']['ScriptChanges'];
+export type ScriptSummary = components['schemas']['ScriptSummary'];
+export type ScriptVersion = components['schemas']['ScriptVersion'];
 export type Secret = components['schemas']['Secret'];
 export type SecretValue = components['schemas']['SecretValue'];
 export type Session = components['schemas']['Session'];
@@ -2415,6 +3070,7 @@ export type UsageLine = components['schemas']['UsageLine'];
 export type UsageReport = components['schemas']['UsageReport'];
 export type User = components['schemas']['User'];
 export type VerificationConfirmation = components['schemas']['VerificationConfirmation'];
+export type VersionInfo = components['schemas']['VersionInfo'];
 export type Warning = components['schemas']['Warning'];
 export type WhyAnswer = components['schemas']['WhyAnswer'];
 export type Workspace = components['schemas']['Workspace'];
@@ -4314,6 +4970,1097 @@ export interface operations {
             };
         };
     };
+    listNotebooks: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name holds this, in any case. */
+                name?: string;
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_NotebookSummary"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createNotebook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateNotebook"];
+            };
+        };
+        responses: {
+            /** @description Made; `Location` names it, `ETag` is its revision */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable; `errors` names each cell that is not, and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There are as many as there may be */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importNotebook: {
+        parameters: {
+            query?: {
+                /** @description Its title, or `Imported`, unless given. */
+                name?: string;
+                runtime?: string;
+                workspace_id?: string;
+            };
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Made; `Location` names it, `ETag` is its revision */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is no notebook; `errors` says where and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There are as many as there may be */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNotebook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag that is known */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now; `ETag` is its revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description It has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putNotebook: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the notebook as it was read */
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutNotebook"];
+            };
+        };
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable; `errors` names each cell that is not, and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `If-Match` is missing */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteNotebook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It runs */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeNotebook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if this is its present ETag */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchNotebook"];
+            };
+        };
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportNotebook: {
+        parameters: {
+            query?: {
+                format?: "ipynb" | "py" | "html";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, as an attachment */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ipynb+json": string;
+                    "text/x-python": string;
+                    "text/html": string;
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNotebookRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookRun"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook, or it never ran */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    runNotebook: {
+        parameters: {
+            query?: {
+                /** @description Answer with the ended run if it ends within so many milliseconds, at most 60 000. */
+                wait_ms?: number;
+            };
+            header?: {
+                /** @description Only if this is its present ETag */
+                "If-Match"?: string | null;
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunNotebook"] | null;
+            };
+        };
+        responses: {
+            /** @description It has ended */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookRun"];
+                };
+            };
+            /** @description It runs */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookRun"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It runs already, or where it is to run is not there any more */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Over a quota, named by `code` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listNotebookVersions: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_VersionInfo"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getNotebookVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookVersion"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diffNotebookVersions: {
+        parameters: {
+            query?: {
+                /** @description The older version, by its number; 0 is nothing at all. */
+                against?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Cell by cell */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotebookChanges"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreNotebookVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if this is its present ETag */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notebook"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such notebook or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listRuntimes: {
         parameters: {
             query?: never;
@@ -4334,6 +6081,722 @@ export interface operations {
             };
             /** @description No valid credential */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listScripts: {
+        parameters: {
+            query?: {
+                /** @description Only those whose name holds this, in any case. */
+                name?: string;
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScriptSummary"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createScript: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Repeats with the same key and body get the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateScript"];
+            };
+        };
+        responses: {
+            /** @description Made; `Location` names it, `ETag` is its revision */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Script"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The first request with this key is still running */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There are as many as there may be */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getScript: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description An ETag that is known */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now; `ETag` is its revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Script"];
+                };
+            };
+            /** @description It has not changed */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putScript: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The ETag of the script as it was read */
+                "If-Match": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutScript"];
+            };
+        };
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Script"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `If-Match` is missing */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteScript: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeScript: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if this is its present ETag */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchScript"];
+            };
+        };
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Script"];
+                };
+            };
+            /** @description The body is not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is not acceptable */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listScriptVersions: {
+        parameters: {
+            query?: {
+                /** @description Rows on a page, 1 to 200. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_VersionInfo"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getScriptVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptVersion"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diffScriptVersions: {
+        parameters: {
+            query?: {
+                /** @description The older version, by its number; 0 is nothing at all. */
+                against?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Line by line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptChanges"];
+                };
+            };
+            /** @description A parameter is not acceptable */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreScriptVersion: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if this is its present ETag */
+                "If-Match"?: string | null;
+            };
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description As it is now; `ETag` is its new revision */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Script"];
+                };
+            };
+            /** @description No valid credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such script or version */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It was changed since; `ETag` is its present revision */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description All notebooks and scripts have as much as they may */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,9 +29,20 @@ export class Run {
   private readonly place: Place = { after: null };
   private frame = 0;
   private typing: Promise<void> = Promise.resolve();
+  private finish: (execution: Execution | null) => void = () => undefined;
+  /** The execution at its end; null when it cannot be followed to it. */
+  readonly finished = new Promise<Execution | null>((resolve) => (this.finish = resolve));
 
+  /** `known` is the execution as the server told it; when it has ended and is told whole, nothing more is asked. */
   constructor(readonly id: string, known?: Execution) {
     if (known) this.take(known);
+    if (known && this.ended && known.outputs) {
+      for (const output of known.outputs) this.output.show(output);
+      this.past = true;
+      this.link = 'done';
+      this.finish(known);
+      return;
+    }
     document.addEventListener('visibilitychange', this.look);
     void this.open(known !== undefined);
   }
@@ -70,6 +81,7 @@ export class Run {
     clearTimeout(this.hidden);
     cancelAnimationFrame(this.frame);
     document.removeEventListener('visibilitychange', this.look);
+    this.finish(null);
   }
 
   /** The end brings all details; before it, they are asked for. */
@@ -91,6 +103,7 @@ export class Run {
       await follow(eventsOf(this.id), { event: (event) => this.hear(event), restart: () => this.restart(), link: (link) => (this.link = link) }, signal, this.place);
     } catch (error) {
       this.fault = sayProblem(error);
+      this.finish(null);
     }
   }
 
@@ -112,6 +125,7 @@ export class Run {
         this.take(event.execution);
         this.waiting = false;
         this.stopping = false;
+        this.finish(event.execution);
     }
     this.draw();
   }

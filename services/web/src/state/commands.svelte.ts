@@ -5,6 +5,8 @@ import { untrack } from 'svelte';
 export type Command = { name: string; group: string; keys?: string; run: () => void };
 
 class Commands {
+  /** The palette is shown. */
+  open = $state(false);
   list = $state.raw<Command[]>([]);
 
   /** Offers these until the returned function is called. */

@@ -66,8 +66,13 @@ class Session {
     return localStorage.getItem(KNOWN) !== null;
   }
 
-  private async enter(): Promise<void> {
+  /** What is known of the caller, anew. */
+  async renew(): Promise<void> {
     this.me = await ask(api.GET('/api/v1/auth/me'));
+  }
+
+  private async enter(): Promise<void> {
+    await this.renew();
     this.standing = 'in';
     this.expired = false;
     localStorage.setItem(KNOWN, '1');

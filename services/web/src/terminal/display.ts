@@ -3,6 +3,7 @@
 export type Display =
   | { form: 'image'; source: string; width: number | null; height: number | null; text: string }
   | { form: 'html'; html: string; text: string }
+  | { form: 'markdown'; source: string; text: string }
   | { form: 'text'; text: string };
 
 const IMAGES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'];
@@ -22,15 +23,21 @@ export function readDisplay(output: unknown): Display | null {
       return { form: 'image', source: `data:${type};base64,${encoded}`, width, height, text };
     }
   }
-  return text === '' ? null : { form: 'text', text };
+  const markdown = joined(data['text/markdown']) ?? joined(data['text/latex']);
+  if (markdown !== null) return { form: 'markdown', source: markdown, text: text || markdown };
+  const script = joined(data['application/javascript']);
+  if (script !== null) return { form: 'html', html: `<script>${script.replaceAll('</script', '<\\/script')}</script>`, text };
+  if (text !== '') return { form: 'text', text };
+  const json = data['application/json'];
+  return json === undefined ? null : { form: 'text', text: JSON.stringify(json, null, 2) };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** nbformat writes long text as a list of its lines. */
-function joined(value: unknown): string | null {
+export function joined(value: unknown): string | null {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((part) => typeof part === 'string')) return value.join('');
   return null;

@@ -86,6 +86,11 @@ export class Lines {
     return this.firstRow[this.text.length] ?? 0;
   }
 
+  /** Nothing stands after the last line end. */
+  get endsEmpty(): boolean {
+    return this.text.length > 1 && this.text.at(-1) === '';
+  }
+
   /** The rows from `from` to before `to`, in segments of one style. Call `rows` first. */
   slice(from: number, to: number): { row: number; segments: Segment[] }[] {
     const found: { row: number; segments: Segment[] }[] = [];

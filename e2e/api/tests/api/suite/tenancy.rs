@@ -61,6 +61,7 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
     let key = tenant.post("/api-keys", &json!({"name": "k", "scopes": ["executions:read"]})).await.expect(201).json();
     let sign_in = tenant.get("/auth/sessions").await.expect(200).json()["data"][0]["id"].clone();
     let workspace = tenant.get("/workspaces").await.expect(200).json()["data"][0]["id"].clone();
+    let session = tenant.post("/sessions", &json!({})).await.expect(201).json()["id"].clone();
     let secret = json!("MINE");
     tenant.call(Method::PUT, "/tenant/secrets/MINE").json(&json!({"value": "x"})).await.expect(204);
     let guest = json!({"email": kiln_test_support::unique_email()});
@@ -77,6 +78,7 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
             "executions" => &run["id"],
             "api-keys" => &key["id"],
             "workspaces" => &workspace,
+            "sessions" => &session,
             "auth" => &sign_in,
             "tenant" if route.contains("secrets") => &secret,
             "tenant" if route.contains("invitations") => &invitation["id"],
@@ -97,7 +99,11 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
             })
             .collect::<Vec<_>>()
             .join("/");
-        let body = if route.ends_with("/stdin") { json!({"data": "x"}) } else { json!({}) };
+        let body = match route.rsplit('/').next() {
+            Some("stdin") => json!({"data": "x"}),
+            Some("executions" | "complete" | "inspect") => json!({"code": "x"}),
+            _ => json!({}),
+        };
         let call = other.call(operation.method.clone(), &path);
         let call = if operation.method == Method::GET { call } else { call.json(&body) };
         call.await.problem(404);

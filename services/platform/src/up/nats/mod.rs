@@ -3,6 +3,7 @@
 mod fetch;
 mod locate;
 mod server;
+pub mod users;
 
 pub use fetch::fetch;
 pub use locate::{Found, locate};

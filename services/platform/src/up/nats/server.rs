@@ -9,59 +9,10 @@ use anyhow::Context;
 use nix::sys::signal::Signal;
 
 use super::Found;
+use super::users::{User, users};
 use crate::up::child::Spec;
 use crate::up::leftover;
 use crate::up::secrets::{self, write_private};
-
-/// Subjects that a service may publish to and subscribe to, beside those that all need.
-struct Access {
-    publish: &'static [&'static str],
-    subscribe: &'static [&'static str],
-    /// What it must not publish, and must not hear or answer, although the above would let it.
-    deny: &'static [&'static str],
-    deaf: &'static [&'static str],
-}
-
-/// Where auth gives values of secrets away, and does what the operator says.
-const SECRETS: &str = "kiln.control.v1.auth.secrets";
-const ADMIN: &str = "kiln.control.v1.auth.admin";
-
-/// What every service needs: JetStream, its object store, and to answer. Answers to itself come below an inbox of its own.
-const SHARED: &[&str] = &["$JS.>", "$O.>", "_INBOX.>"];
-
-const OPERATOR: Access = Access { publish: &[">"], subscribe: &[">"], deny: &[], deaf: &[] };
-const AUTH: Access = Access {
-    publish: &["kiln.event.v1.auth.>", "kiln.control.v1.>"],
-    subscribe: &["kiln.event.v1.>", "kiln.control.v1.auth.>"],
-    deny: &[],
-    deaf: &[],
-};
-const SCHEDULER: Access = Access {
-    publish: &["kiln.task.v1.>", "kiln.event.v1.scheduler.>", "kiln.output.v1.>", "kiln.control.v1.>"],
-    subscribe: &["kiln.event.v1.>", "kiln.control.v1.scheduler.>", "kiln.stored.v1.>"],
-    deny: &[ADMIN],
-    deaf: &[],
-};
-const EXECUTOR: Access = Access {
-    // Of auth it may ask what every verifier of callers asks, and nothing else.
-    publish: &[
-        "kiln.event.v1.executor.>",
-        "kiln.output.v1.>",
-        "kiln.control.v1.scheduler.>",
-        "kiln.control.v1.auth.keys",
-        "kiln.control.v1.auth.api_key",
-    ],
-    subscribe: &["kiln.stdin.v1.>", "kiln.event.v1.>", "kiln.control.v1.>"],
-    deny: &[],
-    // It runs what strangers wrote; if it fell, it must not pass for another service. Its own subject is named by its id.
-    deaf: &["kiln.control.v1.auth.>", "kiln.control.v1.scheduler.>", "kiln.control.v1.result.>"],
-};
-const RESULT: Access = Access {
-    publish: &["kiln.event.v1.result.>", "kiln.stdin.v1.>", "kiln.stored.v1.>", "kiln.control.v1.>"],
-    deny: &[SECRETS, ADMIN],
-    deaf: &[],
-    subscribe: &["kiln.event.v1.>", "kiln.output.v1.>", "kiln.stored.v1.>", "kiln.control.v1.result.>"],
-};
 
 /// One machine's embedded NATS.
 #[derive(Debug)]
@@ -130,23 +81,17 @@ fn render(directory: &Path, port: u16, passwords: &secrets::Nats) -> anyhow::Res
          authorization {{\n  users: [\n",
         serde_json::to_string(&directory.join("jetstream"))?,
     );
-    let users = [
-        ("operator", &passwords.operator, OPERATOR),
-        ("auth", &passwords.auth, AUTH),
-        ("scheduler", &passwords.scheduler, SCHEDULER),
-        ("executor", &passwords.executor, EXECUTOR),
-        ("result", &passwords.result, RESULT),
-    ];
-    for (user, password, access) in users {
-        let publish = serde_json::to_string(&[SHARED, access.publish].concat())?;
-        let inbox = format!("_INBOX.{user}.>");
-        let subscribe = serde_json::to_string(&[&["$JS.>", "$O.>", inbox.as_str()], access.subscribe].concat())?;
-        let deny = serde_json::to_string(access.deny)?;
-        let deaf = serde_json::to_string(access.deaf)?;
-        writeln!(
-            text,
-            "    {{ user: {user}, password: \"{password}\", permissions: {{ publish: {{ allow: {publish}, deny: {deny} }}, subscribe: {{ allow: {subscribe}, deny: {deaf} }} }} }}"
-        )?;
+    for User { user, permissions } in users() {
+        let password = match user {
+            "operator" => &passwords.operator,
+            "auth" => &passwords.auth,
+            "scheduler" => &passwords.scheduler,
+            "executor" => &passwords.executor,
+            "result" => &passwords.result,
+            _ => anyhow::bail!("{user} has no password"),
+        };
+        let permissions = serde_json::to_string(&permissions)?;
+        writeln!(text, "    {{ user: {user}, password: \"{password}\", permissions: {permissions} }}")?;
     }
     text.push_str("  ]\n}\n");
     Ok(text)

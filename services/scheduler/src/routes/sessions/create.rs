@@ -95,7 +95,7 @@ impl Scheduler {
     async fn create_session(&self, caller: &Caller, body: &Body, hold: &Hold) -> Result<Response, Problem> {
         let wanted: CreateSession = body.json()?;
         let new = self.check_session(caller, wanted)?;
-        answer(self.open_session(&new, hold).await?)
+        answer(self.open_session(&new, Some(hold)).await?)
     }
 
     fn check_session(&self, caller: &Caller, wanted: CreateSession) -> Result<NewSession, Problem> {

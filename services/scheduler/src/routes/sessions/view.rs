@@ -41,7 +41,7 @@ pub enum SessionStatus {
     Closed,
 }
 
-/// Why a session is closed: `idle_timeout`, `executor_lost`, `session_failed` or `tenant_suspended`, and plain words.
+/// Why a session is closed: `idle_timeout`, `finished`, `executor_lost`, `session_failed` or `tenant_suspended`, and plain words.
 #[derive(Debug, Clone, Serialize, serde::Deserialize, ToSchema)]
 pub struct SessionReason {
     pub code: String,

@@ -1,0 +1,1 @@
+function e(e,t){let n,r=!1,i=async()=>{document.hidden||await t(),r||(n=setTimeout(()=>void i(),e))};return n=setTimeout(()=>void i(),e),()=>{r=!0,clearTimeout(n)}}export{e as t};

@@ -1,0 +1,13 @@
+terraform {
+  required_version = ">= 1.9"
+  required_providers {
+    aws        = { source = "hashicorp/aws", version = "~> 6.0" }
+    helm       = { source = "hashicorp/helm", version = "~> 3.0" }
+    kubernetes = { source = "hashicorp/kubernetes", version = "~> 2.30" }
+    random     = { source = "hashicorp/random", version = "~> 3.6" }
+  }
+  backend "s3" {
+    encrypt      = true
+    use_lockfile = true
+  }
+}

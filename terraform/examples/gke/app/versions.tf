@@ -1,0 +1,10 @@
+terraform {
+  required_version = ">= 1.9"
+  required_providers {
+    google     = { source = "hashicorp/google", version = "~> 6.0" }
+    helm       = { source = "hashicorp/helm", version = "~> 3.0" }
+    kubernetes = { source = "hashicorp/kubernetes", version = "~> 2.30" }
+    random     = { source = "hashicorp/random", version = "~> 3.6" }
+  }
+  backend "gcs" {}
+}
