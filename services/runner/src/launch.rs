@@ -14,7 +14,7 @@ use crate::confine::{Controls, Failed};
 use crate::filter::Filters;
 
 /// Descriptor on which the interpreter's driver writes display documents.
-pub const DISPLAY: RawFd = 3;
+const DISPLAY: RawFd = 3;
 /// Descriptor on which a failed start is told; closed by a successful `execve`.
 const FAILURE: RawFd = 4;
 
@@ -39,7 +39,7 @@ pub fn launch(program: &Program, filters: &Filters) -> Result<Launched, StartFai
     let image = Image::of(program).map_err(failed)?;
     let controls = Controls::prepare(&program.confinement, filters)
         .map_err(|error| StartFailure { step: format!("landlock: {error}"), errno: Errno::last_raw() })?;
-    let [stdin, stdout, stderr, display, failure] = pipes(program.session).map_err(|errno| failed(("pipe", errno)))?;
+    let [stdin, stdout, stderr, display, failure] = pipes(program.confinement.talks).map_err(|errno| failed(("pipe", errno)))?;
     let ends = [stdin.read.as_raw_fd(), stdout.write.as_raw_fd(), stderr.write.as_raw_fd(), display.write.as_raw_fd()];
     match fork().map_err(|errno| failed(("fork", errno)))? {
         ForkResult::Child => image.execute(program, controls, ends, failure.write.as_raw_fd()),
@@ -54,16 +54,18 @@ pub fn launch(program: &Program, filters: &Filters) -> Result<Launched, StartFai
     }
 }
 
-fn pipes(session: bool) -> nix::Result<[Pipe; 5]> {
-    let ends = |(read, write)| Pipe { read, write };
-    let pipe = || pipe2(OFlag::O_CLOEXEC).map(ends);
-    let display = if session { channel().map(ends) } else { pipe() };
-    Ok([pipe()?, pipe()?, pipe()?, display?, pipe()?])
+fn pipes(talks: bool) -> nix::Result<[Pipe; 5]> {
+    let pipe = || pipe2(OFlag::O_CLOEXEC).map(|(read, write)| Pipe { read, write });
+    let (read, write) = display(talks)?;
+    Ok([pipe()?, pipe()?, pipe()?, Pipe { read, write }, pipe()?])
 }
 
-/// What a session's interpreter has in the place of the pipe for displays: it is spoken to as well. No other program is
-/// given a socket.
-pub fn channel() -> nix::Result<(OwnedFd, OwnedFd)> {
+/// The two ends of the descriptor for displays, the runner's first: a pipe, or a socket for an interpreter that is spoken to
+/// by it as well.
+pub fn display(talks: bool) -> nix::Result<(OwnedFd, OwnedFd)> {
+    if !talks {
+        return pipe2(OFlag::O_CLOEXEC);
+    }
     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
 }
 

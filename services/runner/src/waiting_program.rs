@@ -1,15 +1,14 @@
 //! A program that waits already: a zygote's child, confined, in the middle of its interpreter's start-up.
 
-use std::io::{IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use kiln_runner_protocol::{Program, StartFailure};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::Pid;
 
-use crate::launch::{Launched, channel};
+use crate::launch::Launched;
 use crate::zygote::{PROGRAM_ENDS, PROGRAM_MESSAGES, WAITING};
 use crate::{RunnerError, Step, adopt};
 
@@ -41,27 +40,14 @@ impl WaitingProgram {
 
     /// Hands it its run.
     pub fn start(mut self, program: &Program) -> Result<Launched, StartFailure> {
-        let channel = self.tell(program).map_err(|error| StartFailure {
+        let message = message(program);
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        self.messages.write_all(&[&length.to_le_bytes(), message.as_slice()].concat()).map_err(|error| StartFailure {
             step: "the waiting interpreter".to_owned(),
             errno: error.raw_os_error().unwrap_or(0),
         })?;
         let [stdin, stdout, stderr, display] = self.ends;
-        Ok(Launched { main: self.process, stdin, stdout, stderr, display: channel.unwrap_or(display) })
-    }
-
-    /// Sends its run, and with the length of that, for a session, the channel that takes the place of its pipe for displays.
-    fn tell(&mut self, program: &Program) -> std::io::Result<Option<OwnedFd>> {
-        let message = message(program);
-        let length = u32::try_from(message.len()).map_err(std::io::Error::other)?.to_le_bytes();
-        let channel = if program.session { Some(channel()?) } else { None };
-        let theirs: Vec<_> = channel.iter().map(|(_, theirs)| theirs.as_raw_fd()).collect();
-        let rights = [ControlMessage::ScmRights(&theirs)];
-        let rights = if theirs.is_empty() { &[][..] } else { &rights[..] };
-        sendmsg::<()>(self.messages.as_raw_fd(), &[IoSlice::new(&length)], rights, MsgFlags::MSG_NOSIGNAL, None)?;
-        self.messages.write_all(&message)?;
-        let Some((own, _)) = channel else { return Ok(None) };
-        fcntl(&own, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Some(own))
+        Ok(Launched { main: self.process, stdin, stdout, stderr, display })
     }
 }
 

@@ -13,7 +13,7 @@ use super::sandbox::{MAPPED, Sandbox, UNSHARED};
 use super::{Failed, Step};
 use crate::confine::Controls;
 use crate::filter::Filters;
-use crate::launch::{DISPLAY, arrange};
+use crate::launch::arrange;
 
 /// Where the run's message comes, beside the program's four descriptors.
 const MESSAGES: RawFd = 4;
@@ -67,18 +67,11 @@ fn say_waiting() -> nix::Result<()> {
     nix::unistd::write(&*messages, &[WAITING]).map(drop)
 }
 
-/// Waits for the run: its length, then the bytes that `driver/zygote.py` takes apart. With the length may come what is to
-/// be in the place of the pipe for displays.
+/// Waits for the run: its length, then the bytes that `driver/zygote.py` takes apart.
 pub fn await_run() -> std::io::Result<Vec<u8>> {
-    let messages = messages();
+    let mut messages = UnixStream::from(messages());
     let mut length = [0; 4];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
-    let (count, channel) = super::receive(&messages, &mut length, &mut space)?;
-    let mut messages = UnixStream::from(messages);
-    messages.read_exact(length.get_mut(count..).unwrap_or_default())?;
-    for channel in &channel {
-        super::sandbox::place(channel, DISPLAY)?;
-    }
+    messages.read_exact(&mut length)?;
     let length = usize::try_from(u32::from_le_bytes(length)).map_err(std::io::Error::other)?;
     if length > MAX_MESSAGE_BYTES {
         return Err(std::io::Error::other("the message is over its bound"));
