@@ -96,6 +96,9 @@ pub struct Confinement {
     /// Directories below which it may write as well and which other sandboxes see: no sockets are made there, since by
     /// one a program could hand its open files, and with them its memory, to a sandbox that outlives it.
     pub shared: Vec<String>,
+    /// The descriptor for displays goes both ways, as a session's interpreter needs it. Any other program has a pipe: over
+    /// a socket descriptors could be sent.
+    pub talks: bool,
     /// Open files a process may have.
     pub open_files: u64,
     /// Size of a single file, in bytes.

@@ -28,6 +28,7 @@ fn program() -> impl Strategy<Value = Program> {
                 seccomp: true,
                 writable: vec!["/tmp".to_owned()],
                 shared: vec!["/workspace".to_owned()],
+                talks: interactive,
                 open_files: 256,
                 file_bytes: number,
                 data_bytes: optional,

@@ -46,6 +46,9 @@ fn patience(results: &Results, frames: &[Frame]) -> Duration {
 /// An execution by its subject.
 type Key = (TenantId, ExecutionId);
 
+/// Its attempt, its number in it, and what it is.
+type Numbered = (i32, u32, Piece);
+
 /// What one frame is.
 enum Piece {
     Frame(NewFrame),
@@ -137,7 +140,7 @@ fn whole_document(frames: &[NewFrame], record: ExecutionRecord, last_seq: Option
 }
 
 /// The subject says whose it is; a body that contradicts it is refused.
-fn parse(delivery: Delivery<Vec<Frame>>) -> Option<(Key, Vec<(i32, u32, Piece)>)> {
+fn parse(delivery: Delivery<Vec<Frame>>) -> Option<(Key, Vec<Numbered>)> {
     let mut parts = delivery.subject.rsplit('.');
     let execution: ExecutionId = parts.next()?.parse().ok()?;
     let tenant: TenantId = parts.next()?.parse().ok()?;
@@ -146,7 +149,7 @@ fn parse(delivery: Delivery<Vec<Frame>>) -> Option<(Key, Vec<(i32, u32, Piece)>)
 }
 
 /// A frame with its attempt and number; none when it cannot be one of this execution.
-fn piece((tenant, execution): Key, frame: Frame) -> Option<(i32, u32, Piece)> {
+fn piece((tenant, execution): Key, frame: Frame) -> Option<Numbered> {
     let attempt = i32::try_from(frame.attempt).ok()?;
     let new = |kind, body| -> Option<Piece> {
         let seq = i32::try_from(frame.seq).ok().filter(|seq| *seq > 0)?;

@@ -39,7 +39,7 @@ pub fn launch(program: &Program, filters: &Filters) -> Result<Launched, StartFai
     let image = Image::of(program).map_err(failed)?;
     let controls = Controls::prepare(&program.confinement, filters)
         .map_err(|error| StartFailure { step: format!("landlock: {error}"), errno: Errno::last_raw() })?;
-    let [stdin, stdout, stderr, display, failure] = pipes().map_err(|errno| failed(("pipe", errno)))?;
+    let [stdin, stdout, stderr, display, failure] = pipes(program.confinement.talks).map_err(|errno| failed(("pipe", errno)))?;
     let ends = [stdin.read.as_raw_fd(), stdout.write.as_raw_fd(), stderr.write.as_raw_fd(), display.write.as_raw_fd()];
     match fork().map_err(|errno| failed(("fork", errno)))? {
         ForkResult::Child => image.execute(program, controls, ends, failure.write.as_raw_fd()),
@@ -54,14 +54,18 @@ pub fn launch(program: &Program, filters: &Filters) -> Result<Launched, StartFai
     }
 }
 
-fn pipes() -> nix::Result<[Pipe; 5]> {
+fn pipes(talks: bool) -> nix::Result<[Pipe; 5]> {
     let pipe = || pipe2(OFlag::O_CLOEXEC).map(|(read, write)| Pipe { read, write });
-    let (read, write) = display()?;
+    let (read, write) = display(talks)?;
     Ok([pipe()?, pipe()?, pipe()?, Pipe { read, write }, pipe()?])
 }
 
-/// The two ends of the descriptor for displays: a socket, since a session's interpreter is spoken to by it as well.
-pub fn display() -> nix::Result<(OwnedFd, OwnedFd)> {
+/// The two ends of the descriptor for displays, the runner's first: a pipe, or a socket for an interpreter that is spoken to
+/// by it as well.
+pub fn display(talks: bool) -> nix::Result<(OwnedFd, OwnedFd)> {
+    if !talks {
+        return pipe2(OFlag::O_CLOEXEC);
+    }
     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
 }
 

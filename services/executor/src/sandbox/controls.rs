@@ -31,6 +31,7 @@ pub fn confinement(isolation: &Isolation, limits: &Limits, key: &Key) -> Confine
         seccomp: isolation.has("seccomp"),
         writable: names(&[own, &["/tmp", "/dev/shm"]].concat()),
         shared: names(shared),
+        talks: key.talks,
         open_files: OPEN_FILES,
         file_bytes: key.file_bytes,
         data_bytes: otherwise(limits.memory_bytes),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::Limits;
-use kiln_runner_protocol::Program;
+use kiln_runner_protocol::{Confinement, Program};
 use nix::errno::Errno;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -169,6 +169,7 @@ impl Sandboxes {
             let zygote = ZygoteKey { command: Arc::clone(kernel), tier: 0, tenant: None };
             self.0.maker.zygotes.prepare(&zygote).await;
             key.zygote = self.0.maker.zygotes.get(&zygote).map(|_| zygote);
+            key.talks = key.zygote.is_some();
         }
         self.0.pool.prepare(&key, limits).await;
     }
@@ -275,9 +276,10 @@ impl Sandboxes {
             let zygote = self.0.maker.zygotes.get(&zygote_key);
             let zygote = zygote.filter(|zygote| !shadows(beside.as_ref(), |name| zygote.has_imported(name)));
             key.zygote = zygote.map(|_| zygote_key);
+            key.talks = key.zygote.is_some();
         }
         let program = self.program_of(kernel, &[], &spec.env, &spec.limits, &key);
-        let program = Program { session: true, ..program };
+        let program = Program { session: true, confinement: Confinement { talks: true, ..program.confinement }, ..program };
         let prepared = self.0.claim(key, &spec.limits).await?;
         Ok((prepared, program))
     }

@@ -45,11 +45,13 @@ pub struct Key {
     /// In place of a disk; such a sandbox is not made ahead.
     pub workspace: Option<Shown>,
     pub zygote: Option<ZygoteKey>,
+    /// Its waiting interpreter is a session's.
+    pub talks: bool,
 }
 
 impl Key {
     pub fn cold(binds: Vec<Bind>, disk_bytes: u64) -> Self {
-        Self { binds, disk_bytes, file_bytes: file_bytes(disk_bytes), workspace: None, zygote: None }
+        Self { binds, disk_bytes, file_bytes: file_bytes(disk_bytes), workspace: None, zygote: None, talks: false }
     }
 
     /// What a program of the system itself needs.

@@ -70,7 +70,7 @@ async fn a_cancel_names_its_cause() {
     let mut talk = Talk::open(&fixture, &kernel(&fixture).await).await;
     let told = talk
         .meanwhile("kept = 1\nprint(1)\nwhile True: pass", limits(), |session| {
-            session.control.stop_cell(ReasonCode::CancelledByUser)
+            session.control.stop_cell(ReasonCode::CancelledByUser);
         })
         .await;
     assert_eq!(told.verdict(), (Status::Cancelled, Some(ReasonCode::CancelledByUser), false));

@@ -104,7 +104,7 @@ impl Talk {
         let told = self.cell(code).await;
         let value = told.outputs.iter().find(|output| output["output_type"] == "execute_result");
         let value = value.unwrap_or_else(|| panic!("{code} shows no value: {told:?}"));
-        value["data"]["text/plain"].as_str().unwrap().to_owned()
+        value.pointer("/data/text~1plain").unwrap().as_str().unwrap().to_owned()
     }
 
     pub async fn close(mut self) {

@@ -70,7 +70,7 @@ impl Sandbox {
             mount_script(&format!("{}/{script}", self.wanted.directory))?;
         }
         self.hand_over()?;
-        self.ends = Some(Ends::new().step("pipes")?);
+        self.ends = Some(Ends::new(self.wanted.confinement.talks).step("pipes")?);
         Ok(())
     }
 
@@ -133,9 +133,9 @@ impl Sandbox {
 }
 
 impl Ends {
-    fn new() -> std::io::Result<Self> {
+    fn new(talks: bool) -> std::io::Result<Self> {
         let pipe = || pipe2(OFlag::O_CLOEXEC);
-        let [stdin, stdout, stderr, display] = [pipe()?, pipe()?, pipe()?, crate::launch::display()?];
+        let [stdin, stdout, stderr, display] = [pipe()?, pipe()?, pipe()?, crate::launch::display(talks)?];
         Ok(Self {
             runners: [stdin.1, stdout.0, stderr.0, display.0],
             programs: [stdin.0, stdout.1, stderr.1, display.1],

@@ -62,6 +62,9 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
     let sign_in = tenant.get("/auth/sessions").await.expect(200).json()["data"][0]["id"].clone();
     let workspace = tenant.get("/workspaces").await.expect(200).json()["data"][0]["id"].clone();
     let session = tenant.post("/sessions", &json!({})).await.expect(201).json()["id"].clone();
+    let document = json!({"name": "n", "content": {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}});
+    let notebook = tenant.post("/notebooks", &document).await.expect(201).json()["id"].clone();
+    let script = tenant.post("/scripts", &json!({"name": "s", "code": "print(1)"})).await.expect(201).json()["id"].clone();
     let secret = json!("MINE");
     tenant.call(Method::PUT, "/tenant/secrets/MINE").json(&json!({"value": "x"})).await.expect(204);
     let guest = json!({"email": kiln_test_support::unique_email()});
@@ -79,6 +82,8 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
             "api-keys" => &key["id"],
             "workspaces" => &workspace,
             "sessions" => &session,
+            "notebooks" => &notebook,
+            "scripts" => &script,
             "auth" => &sign_in,
             "tenant" if route.contains("secrets") => &secret,
             "tenant" if route.contains("invitations") => &invitation["id"],
@@ -91,6 +96,8 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
             .map(|part| {
                 if ["{id}", "{user_id}", "{name}"].contains(&part) {
                     id.as_str().unwrap()
+                } else if part == "{number}" {
+                    "1"
                 } else if part.starts_with('{') {
                     "f"
                 } else {
@@ -104,7 +111,12 @@ async fn every_operation_with_an_id_knows_only_own_ones() {
             Some("executions" | "complete" | "inspect") => json!({"code": "x"}),
             _ => json!({}),
         };
-        let call = other.call(operation.method.clone(), &path);
+        let query = match route.rsplit('/').next() {
+            Some("diff") => "?against=1",
+            Some("export") => "?format=py",
+            _ => "",
+        };
+        let call = other.call(operation.method.clone(), &format!("{path}{query}"));
         let call = if operation.method == Method::GET { call } else { call.json(&body) };
         call.await.problem(404);
         asked += 1;
