@@ -13,7 +13,6 @@ struct File<'a> {
     nbformat_minor: u64,
 }
 
-#[expect(clippy::option_option, reason = "a null and a field that is not there differ")]
 #[derive(Serialize)]
 struct FileCell<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
