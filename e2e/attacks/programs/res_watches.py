@@ -3,7 +3,7 @@
 # group: resource
 # expect: contained
 # also_ok: denied
-# after: next_run_ok
+# after: next_run_ok, host_responsive
 # notes: instances count for the user that made the user namespace as well (ucounts): if that is root, 128 of one program are all of the host's.
 import ctypes, errno, os, platform
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -79,7 +79,7 @@ fn run_logged(command: Command) -> anyhow::Result<ExitCode> {
 async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(up) => Box::pin(up.run()).await?,
-        Command::Serve(serve) => serve.run().await?,
+        Command::Serve(serve) => Box::pin(serve.run()).await?,
         Command::Status(status) => return status.run().await,
         Command::Doctor(doctor) => return doctor.run().await,
         Command::Down(down) => down.run()?,
@@ -91,7 +91,7 @@ async fn run_async(command: Command) -> anyhow::Result<ExitCode> {
         Command::Fetch => up::fetch()?,
         Command::Client(command) => return Box::pin(client::run(command)).await,
         Command::Admin(admin) => return Box::pin(admin.run()).await,
-        Command::Wait(wait) => wait.run().await?,
+        Command::Wait(wait) => Box::pin(wait.run()).await?,
         Command::NatsConfig => say(&up::nats_config()?),
         Command::Metrics => say(kiln_runtime::metrics::table().trim_end()),
         Command::Openapi => say(&api_document::text()?),

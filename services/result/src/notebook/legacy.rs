@@ -21,12 +21,9 @@ const MIME_TYPES: [(&str, &str); 8] = [
 
 /// The notebook in JSON of nbformat 4.5; whether that is valid is for the reader of 4.5 to say.
 pub fn upgrade(major: u64, text: &str, place: &Place, faults: &mut Faults) -> Option<String> {
-    let mut notebook: Object = match serde_json::from_str(text) {
-        Ok(notebook) => notebook,
-        Err(_) => {
-            faults.add(place, "cannot be read");
-            return None;
-        }
+    let Ok(mut notebook) = serde_json::from_str::<Object>(text) else {
+        faults.add(place, "cannot be read");
+        return None;
     };
     let mut metadata = match notebook.remove("metadata") {
         Some(Value::Object(metadata)) => metadata,

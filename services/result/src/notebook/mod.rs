@@ -21,7 +21,7 @@ pub use diff::{NotebookDiff, diff, unified};
 pub use export::{html, ipynb, python};
 pub use parameters::Parameters;
 pub use read::{Ids, Source, read};
-pub use write::{Execution, raw};
+pub use write::{Ran, raw};
 
 /// A JSON object of which only the names are taken apart.
 pub type Fields = BTreeMap<String, Box<RawValue>>;

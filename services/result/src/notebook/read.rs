@@ -74,7 +74,9 @@ fn current(faults: &mut Faults, place: &Place, mut fields: Fields, ids: Ids) -> 
     let metadata_place = place.at("metadata");
     let metadata = faults.take(place, &mut fields, "metadata").and_then(|value| faults.object(&metadata_place, &value));
     let mut metadata = metadata.unwrap_or_default();
-    TRANSIENT.iter().for_each(|name| drop(metadata.remove(*name)));
+    for name in TRANSIENT {
+        metadata.remove(name);
+    }
     faults.notebook_metadata(&metadata_place, &metadata);
     let cells = faults.take(place, &mut fields, "cells");
     let cells: Option<Vec<Box<RawValue>>> = cells.and_then(|cells| faults.parse(&place.at("cells"), &cells, "a list"));

@@ -50,7 +50,7 @@ impl Serialize for Cell {
 
 /// How the execution of a cell ended, for the notebook.
 #[derive(Debug, Clone)]
-pub struct Execution {
+pub struct Ran {
     pub id: uuid::Uuid,
     pub outputs: Vec<Value>,
     pub execution_count: Option<u64>,
@@ -70,7 +70,7 @@ impl Cell {
 
     /// Takes over what its execution left. What is no output by nbformat is named instead of kept, as is all of it when it
     /// is more than `most` bytes.
-    pub fn ran(&mut self, execution: Execution, most: usize) {
+    pub fn ran(&mut self, execution: Ran, most: usize) {
         self.clear();
         self.execution_count = execution.execution_count;
         let mut size = 0;

@@ -14,7 +14,7 @@ use super::NOT_RUN;
 use super::store::{self, Run, RunCell};
 use crate::Results;
 use crate::library::{Content, Kind};
-use crate::notebook::{Execution, Notebook, parsed};
+use crate::notebook::{Notebook, Ran, parsed};
 
 /// Runs are looked at so often, should a wake-up have been missed; those of which nothing is heard, less often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ struct Ended {
     status: String,
     reason: Option<serde_json::Value>,
     /// None of a cell that has not run.
-    left: Option<Execution>,
+    left: Option<Ran>,
 }
 
 impl Results {
@@ -119,7 +119,7 @@ impl Results {
         }
         let told_itself = document.reason.as_ref().is_none_or(|reason| reason.code == ReasonCode::Exception);
         let cut_off = document.reason.filter(|_| !told_itself).map(|reason| (name(document.status).to_owned(), reason.message));
-        let left = Execution {
+        let left = Ran {
             id: document.id,
             outputs: document.outputs.unwrap_or_default(),
             execution_count: document.execution_count,
@@ -157,16 +157,15 @@ impl Results {
             // The cells are not there any more; their executions are.
             return Ok(change.tx.commit().await?);
         }
-        let content = match self.bounded(&notebook) {
-            Ok(content) => content,
-            Err(_) => {
-                for (cell, left) in left {
-                    if let Some(cell) = notebook.cell_mut(cell) {
-                        cell.ran(left.clone(), 0);
-                    }
+        let content = if let Ok(content) = self.bounded(&notebook) {
+            content
+        } else {
+            for (cell, left) in left {
+                if let Some(cell) = notebook.cell_mut(cell) {
+                    cell.ran(left.clone(), 0);
                 }
-                self.bounded(&notebook)?
             }
+            self.bounded(&notebook)?
         };
         let content = Content { bytes: &content, cause: "run", in_place: true };
         change.save(self, run.created_by, Some(content)).await.map(drop)

@@ -1,5 +1,7 @@
 //! A notebook as people write them: CSV in, cleaned, plotted, fitted, exported, run by the server with nobody there
 
+use std::fmt::Write as _;
+
 use std::time::Duration;
 
 use kiln_test_support::{Tenant, assert_like, eventually};
@@ -24,7 +26,8 @@ fn measurements() -> String {
             21 => "-9999".to_owned(),
             _ => format!("{:.1}", 10.0 + 2.0 * f64::from(day) + if day % 2 == 0 { 0.5 } else { -0.5 }),
         };
-        csv += &format!("{day},{},{value}\n", if day % 3 == 0 { "north" } else { "south" });
+        let place = if day % 3 == 0 { "north" } else { "south" };
+        writeln!(csv, "{day},{place},{value}").unwrap();
     }
     csv
 }

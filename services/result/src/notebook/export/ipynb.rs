@@ -20,7 +20,7 @@ struct FileCell<'a> {
     cell_type: &'a str,
     // Of code only, where it may be null.
     #[serde(skip_serializing_if = "Option::is_none")]
-    execution_count: Option<Option<u64>>,
+    execution_count: Option<serde_json::Value>,
     id: &'a str,
     metadata: &'a Fields,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +45,7 @@ fn cell(cell: &Cell) -> FileCell<'_> {
     FileCell {
         attachments: cell.attachments.as_ref(),
         cell_type: cell.kind.as_str(),
-        execution_count: is_code.then_some(cell.execution_count),
+        execution_count: is_code.then(|| cell.execution_count.into()),
         id: &cell.id,
         metadata: &cell.metadata,
         outputs: is_code.then(|| cell.outputs.iter().map(output).collect()),
