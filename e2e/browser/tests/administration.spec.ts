@@ -29,6 +29,7 @@ test('a tenant is renamed, and deleted by typing its name', async ({ page, conte
   await page.goto('/');
   await page.getByRole('button', { name: /^Account of/ }).click();
   await page.getByRole('button', { name: /Second/ }).click();
+  await expect(page.getByRole('button', { name: /^Account of/ })).toContainText('Second');
   await page.getByRole('link', { name: 'Tenant', exact: true }).click();
   await page.getByRole('button', { name: 'Rename' }).click();
   await page.getByLabel('Name', { exact: true }).fill('Third');
