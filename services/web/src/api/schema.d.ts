@@ -2823,6 +2823,16 @@ export interface components {
             cpu_ms: number;
             /** Format: int64 */
             memory_peak_bytes: number;
+            /**
+             * Format: int64
+             * @description Most processes and threads at once; null where nobody counts.
+             */
+            pids_peak?: number | null;
+            /**
+             * Format: int64
+             * @description How long its processes had to wait because the run had used its share of the CPU; null where nobody counts.
+             */
+            throttled_ms?: number | null;
             /** Format: int64 */
             wall_ms: number;
         };
